@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The experiments of `surefree probe`. Each writes a section to out and
+ * returns enum sf_exit: FINDING when a release failed, CANNOT (after a line on
+ * stderr) when it could not be tried.
+ */
+#ifndef SF_CLI_EXPERIMENT_H
+#define SF_CLI_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "child.h"
+#include "out.h"
+
+struct sf_malloc_plan {
+	size_t block_len; /* -s */
+	size_t nr_blocks; /* -n */
+	size_t spare;	  /* --spare */
+};
+
+int sf_experiment_kernel(struct sf_out *out);
+int sf_experiment_munmap(struct sf_out *out);
+int sf_experiment_malloc(struct sf_out *out, const struct sf_malloc_plan *plan);
+int sf_experiment_threads(struct sf_out *out);
+
+/* "malloc: ..." on stderr. */
+void sf_experiment_say(const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Say that no child could be had, or what ended it. Returns CANNOT. */
+int sf_experiment_cannot(const char *name, int err);
+
+/* Of two results, the one to exit with: FINDING, else CANNOT, else FINE. */
+int sf_experiment_worse(int a, int b);
+
+/* Name and version of the C library, "glibc 2.36"; "unknown". */
+const char *sf_experiment_libc(char *buf, size_t buf_len);
+
+#endif

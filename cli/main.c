@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/*
+ * surefree, the command: the table of commands, nothing else. To add one,
+ * write cmd_<name>.c, declare its entry in cmd.h and name it here.
+ */
+#include "cmd.h"
+
+static const struct sf_cmd *const commands[] = {
+	&sf_cmd_probe,
+	NULL,
+};
+
+static const struct sf_cmd surefree = {
+	.name = "surefree",
+	.summary = "Look at the limit on mappings and at what it does",
+	.subs = commands,
+	.examples = {
+		"surefree probe",
+		"surefree probe --help",
+	},
+};
+
+int main(int argc, char **argv)
+{
+	return sf_cmd_main(&surefree, argc, argv);
+}

@@ -1,0 +1,121 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Sees to it that the tools of the groups named are there: build, test, bench,
+# ci, kernels. Installs what is missing with apt where that needs no password;
+# otherwise says what to install and exits 3. Quick when nothing is missing.
+set -eu
+
+usage() {
+	echo "usage: scripts/deps.sh build|test|bench|ci|kernels ..." >&2
+	exit 2
+}
+
+# package:what shows that it is there (a command, or a file by its path)
+build='
+meson:meson
+ninja-build:ninja
+pkg-config:pkg-config
+gcc:gcc
+binutils:objcopy
+libc6-dev:/usr/include/stdio.h
+libjansson-dev:/usr/include/jansson.h
+'
+testing='
+g++:g++
+'
+bench='
+gnuplot-nox:gnuplot
+'
+kernels='
+qemu-system-x86:qemu-system-x86_64
+ca-certificates:/etc/ssl/certs/ca-certificates.crt
+'
+ci='
+clang:clang
+clang-format:clang-format
+clang-tidy:clang-tidy
+libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
+llvm:llvm-symbolizer
+cppcheck:cppcheck
+shellcheck:shellcheck
+mandoc:mandoc
+gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc
+libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdio.h
+qemu-user:qemu-aarch64
+util-linux:setpriv
+git:git
+'
+
+# present WHAT: a command, or a path that may hold wildcards.
+present() {
+	case $1 in
+	/*) # shellcheck disable=SC2086 # the wildcards are meant
+		set -- $1
+		[ -e "$1" ] ;;
+	*) command -v "$1" >/dev/null 2>&1 ;;
+	esac
+}
+
+[ $# -gt 0 ] || usage
+wanted=
+for group; do
+	case $group in
+	build) wanted="$wanted $build" ;;
+	test) wanted="$wanted $build $testing" ;;
+	bench) wanted="$wanted $build $bench" ;;
+	kernels) wanted="$wanted $build $kernels" ;;
+	ci) wanted="$wanted $build $testing $kernels $ci" ;;
+	*) usage ;;
+	esac
+done
+
+missing=
+for item in $wanted; do
+	present "${item#*:}" || missing="$missing ${item%%:*}"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+	as_root=
+elif sudo -n true 2>/dev/null; then
+	as_root='sudo -n'
+else
+	as_root=no
+fi
+
+if [ "$as_root" = no ] || ! command -v apt-get >/dev/null; then
+	echo "Missing:$missing" >&2
+	echo "Install them and try again, on Debian and Ubuntu with" >&2
+	echo "    sudo apt-get install --no-install-recommends$missing" >&2
+	exit 3
+fi
+
+echo "Installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# apt ARGS...: quiet; what it said is shown only when it fails.
+apt() {
+	# shellcheck disable=SC2086 # empty or two words
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
+		-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" \
+		>"$log" 2>&1 </dev/null
+}
+
+# The lists may be missing or old: fetch them when the first try fails.
+# shellcheck disable=SC2086 # a list of packages
+if ! apt install --no-install-recommends $missing; then
+	if ! { apt update && apt install --no-install-recommends $missing; }; then
+		cat "$log" >&2
+		echo "Could not install:$missing" >&2
+		exit 3
+	fi
+fi
+
+for item in $wanted; do
+	if ! present "${item#*:}"; then
+		echo "Still missing after installing ${item%%:*}: ${item#*:}" >&2
+		exit 3
+	fi
+done

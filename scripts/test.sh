@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs meson test and ends with a line "N passed, N failed, N skipped".
+# usage: test.sh BUILD-DIR [ARGS OF MESON TEST...]
+set -u
+
+build=$1
+shift
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# A pipe would hide the exit status from a plain sh.
+{ meson test -C "$build" --print-errorlogs "$@"; echo "status $?"; } 2>&1 |
+	tee "$log" | grep -v '^status [0-9]*$'
+status=$(sed -n 's/^status //p' "$log")
+
+awk -F: '
+	/^Ok:/ || /^Expected Fail:/ { passed += $2 }
+	/^Fail:/ || /^Unexpected Pass:/ || /^Timeout:/ { failed += $2 }
+	/^Skipped:/ { skipped += $2 }
+	END {
+		printf "%d passed, %d failed", passed, failed
+		if (skipped)
+			printf ", %d skipped", skipped
+		print ""
+	}' "$log"
+exit "${status:-1}"

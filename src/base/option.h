@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options of SUREFREE_OPTIONS and surefree_set(): a table of names, each
+ * with its kind, default and place. Reading one is a plain atomic load.
+ */
+#ifndef SF_BASE_OPTION_H
+#define SF_BASE_OPTION_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+enum sf_option {
+	SF_OPTION_RETAIN,	/* bytes of released memory to keep */
+	SF_OPTION_TRAP,		/* 1: trap released memory, allow guards */
+	SF_OPTION_REGION,	/* bytes to reserve at a time */
+	SF_OPTION_AHEAD,	/* bytes to keep committed ahead of need */
+	SF_OPTION_VIEW_RESERVE, /* spare mappings that file views leave */
+	SF_OPTION_NR,
+};
+
+extern _Atomic size_t sf_options[SF_OPTION_NR];
+
+static inline size_t sf_option(enum sf_option option)
+{
+	/* Relaxed: an option orders nothing but itself. */
+	return atomic_load_explicit(&sf_options[option], memory_order_relaxed);
+}
+
+/*
+ * Set an option from text. 0, or -EINVAL after a line on stderr that names the
+ * cause and the valid ones; where says who asked ("SUREFREE_OPTIONS").
+ */
+int sf_option_set(const char *where, const char *name, const char *value);
+
+/* Set options from "name=value,name=value"; bad ones are reported, skipped. */
+void sf_option_parse(const char *where, const char *text);
+
+#endif

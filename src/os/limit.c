@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* Small readers of limits; a number in a file, or getrlimit(). */
+#include "os/limit.h"
+
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "os/proc.h"
+
+#define DEFAULT_MAPPINGS 65530
+
+int sf_limit_mappings(size_t *out)
+{
+	size_t value;
+	int err = sf_proc_number("/proc/sys/vm/max_map_count", &value);
+
+	*out = err == 0 ? value : DEFAULT_MAPPINGS;
+	return err;
+}
+
+bool sf_limit_overcommit_strict(void)
+{
+	size_t mode;
+
+	return sf_proc_number("/proc/sys/vm/overcommit_memory", &mode) == 0 &&
+	       mode == 2;
+}
+
+static size_t resource_limit(__rlimit_resource_t resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return limit.rlim_cur;
+}
+
+size_t sf_limit_address_space(void)
+{
+	return resource_limit(RLIMIT_AS);
+}
+
+size_t sf_limit_data(void)
+{
+	return resource_limit(RLIMIT_DATA);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The limits that bear on address space: vm.max_map_count, overcommit mode and
+ * the resource limits. Allocates nothing.
+ */
+#ifndef SF_OS_LIMIT_H
+#define SF_OS_LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* vm.max_map_count into *out. 0 or -errno; 65530 is stored on error. */
+int sf_limit_mappings(size_t *out);
+
+/* Whether vm.overcommit_memory is 2: every writable page is charged. */
+bool sf_limit_overcommit_strict(void);
+
+/* RLIMIT_AS and RLIMIT_DATA in bytes; SIZE_MAX: unlimited. */
+size_t sf_limit_address_space(void);
+size_t sf_limit_data(void);
+
+#endif

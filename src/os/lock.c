@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The futex lock of Ulrich Drepper's "Futexes Are Tricky", third version: the
+ * uncontended paths are one atomic operation each and make no system call.
+ */
+#include "os/lock.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+
+#include "base/log.h"
+#include "os/sys.h"
+
+#ifdef SF_DEBUG
+static _Thread_local unsigned held_ranks;
+static void rank_enter(enum sf_rank rank)
+{
+	/* Several regions are locked together only around fork(). */
+	sf_assert((held_ranks >> (rank + 1)) == 0);
+	held_ranks |= 1u << rank;
+}
+static void rank_leave(enum sf_rank rank)
+{
+	held_ranks &= ~(1u << rank);
+}
+#else
+static void rank_enter(enum sf_rank rank)
+{
+	(void)rank;
+}
+static void rank_leave(enum sf_rank rank)
+{
+	(void)rank;
+}
+#endif
+
+void sf_lock_wait(_Atomic uint32_t *word, uint32_t value)
+{
+	sf_sys(__NR_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)value, 0, 0,
+	       0);
+}
+
+void sf_lock_wake_all(_Atomic uint32_t *word)
+{
+	sf_sys(__NR_futex, (long)word, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
+}
+
+static void acquire_contended(struct sf_lock *lock)
+{
+	/* Acquire: pairs with the release in sf_lock_release(). */
+	while (atomic_exchange_explicit(&lock->word, 2,
+					memory_order_acquire) != 0)
+		sf_lock_wait(&lock->word, 2);
+}
+
+void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank)
+{
+	uint32_t expected = 0;
+
+	rank_enter(rank);
+	if (SF_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    &lock->word, &expected, 1, memory_order_acquire,
+		    memory_order_relaxed)))
+		acquire_contended(lock);
+}
+
+void sf_lock_release(struct sf_lock *lock, enum sf_rank rank)
+{
+	rank_leave(rank);
+	/* Release: pairs with the acquires above. */
+	if (SF_UNLIKELY(atomic_exchange_explicit(&lock->word, 0,
+						 memory_order_release) == 2))
+		sf_sys(__NR_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1, 0,
+		       0, 0);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mutual exclusion lock on a futex. Works before main(), in static storage
+ * that is all zeros, and can be made free again in a forked child. Locks are
+ * taken in the order of their ranks; debug builds check it.
+ */
+#ifndef SF_OS_LOCK_H
+#define SF_OS_LOCK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum sf_rank {
+	SF_RANK_STATE,	/* reserving a region, changing an option */
+	SF_RANK_KEEP,	/* a shard of the kept ranges */
+	SF_RANK_GROW,	/* a region's frontiers */
+	SF_RANK_REGION, /* a region's metadata */
+	SF_RANK_NR,
+};
+
+struct sf_lock {
+	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+};
+
+void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank);
+void sf_lock_release(struct sf_lock *lock, enum sf_rank rank);
+
+/* Sleep until *word is no longer value; may return early. */
+void sf_lock_wait(_Atomic uint32_t *word, uint32_t value);
+
+/* Wake everyone who sleeps on word. */
+void sf_lock_wake_all(_Atomic uint32_t *word);
+
+#endif

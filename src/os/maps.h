@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads what /proc says of a process's mappings. Allocates nothing, needs no
+ * spare mapping, works at the limit and under a lock.
+ */
+#ifndef SF_OS_MAPS_H
+#define SF_OS_MAPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* One mapping: [start, end), protection as for mmap(). */
+struct sf_mapping {
+	uintptr_t start;
+	uintptr_t end;
+	int prot;
+};
+
+/*
+ * Count the mappings of pid (0: this process) into *out, the way the kernel
+ * counts them for the limit ([vsyscall] is none). 0 or -errno.
+ */
+int sf_maps_count(pid_t pid, size_t *out);
+
+/* Find this process's mapping that holds addr. 0, -ENOENT or -errno. */
+int sf_maps_find(uintptr_t addr, struct sf_mapping *out);
+
+/* Bytes of page tables of this process (VmPTE) into *out. 0 or -errno. */
+int sf_maps_page_tables(size_t *out);
+
+/* Resident anonymous bytes of this process (RssAnon) into *out. 0 or -errno. */
+int sf_maps_resident(size_t *out);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything that changes the address space. Each function is one system call
+ * and returns 0 (or a result) or -errno. Addresses and lengths are multiples
+ * of the page size and lengths are not 0.
+ *
+ * "Spare mapping" says what the call needs at the limit; measured, see
+ * docs/limit.md.
+ */
+#ifndef SF_OS_PAGE_H
+#define SF_OS_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The page size and its logarithm; set by sf_page_init(). */
+extern size_t sf_page_size;
+extern unsigned sf_page_shift;
+
+void sf_page_init(void);
+
+/* Reserve len bytes of address space anywhere. Needs a spare mapping. */
+int sf_page_reserve(size_t len, uintptr_t *out);
+
+/* Reserve exactly here; -EEXIST when something is there. */
+int sf_page_reserve_at(uintptr_t addr, size_t len);
+
+/* Unmap. Never refused for a whole reservation or a whole file view. */
+int sf_page_unmap(uintptr_t addr, size_t len);
+
+/* Make reserved pages at a region's frontier read-write. Needs none. */
+int sf_page_commit(uintptr_t addr, size_t len);
+
+/*
+ * Put reserved pages in place of what is there, which also takes back the
+ * commit charge. Needs none at a frontier, but one above the limit every
+ * mmap() is refused.
+ */
+int sf_page_uncommit(uintptr_t addr, size_t len);
+
+/* Give pages back; they read as zeros then. -EINVAL when locked. Needs none. */
+int sf_page_discard(uintptr_t addr, size_t len);
+
+/* The same on memory that may be locked (5.18). Needs none. */
+int sf_page_discard_locked(uintptr_t addr, size_t len);
+
+/* Give pages back and make them inaccessible (6.13). Needs none. */
+int sf_page_mark(uintptr_t addr, size_t len);
+
+/* Make marked pages accessible again. Needs none. */
+int sf_page_unmark(uintptr_t addr, size_t len);
+
+/* Have all pages resident and writable (5.14, else by touching). */
+int sf_page_populate(uintptr_t addr, size_t len);
+
+/* Set huge pages on or off for a whole reservation. */
+int sf_page_set_huge(uintptr_t addr, size_t len, bool huge);
+
+/* Unlock a range. Needs none when the range is a whole mapping. */
+int sf_page_unlock(uintptr_t addr, size_t len);
+
+/* Whether any page is resident; true also when that can't be told. */
+bool sf_page_any_resident(uintptr_t addr, size_t len);
+
+/* Map a file over reserved pages. Needs two spare mappings. */
+int sf_page_map_file(uintptr_t addr, size_t len, int prot, int flags, int fd,
+		     off_t off);
+
+#endif

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+/* Handing out pages; releasing them is in unmap.c. See extent.h. */
+#include "vm/extent.h"
+
+#include <errno.h>
+#include <surefree.h>
+
+#include "base/option.h"
+#include "os/probe.h"
+#include "vm/account.h"
+#include "vm/state.h"
+
+/* Markers in free memory that are closer than this are removed in one call. */
+#define JOIN_PAGES ((size_t)32)
+#define MAX_RUNS   4
+
+/* What to do to pages after they were taken, noted under the lock. */
+struct todo {
+	struct {
+		size_t first;
+		size_t nr;
+	} marked[MAX_RUNS]; /* runs that may carry markers */
+	unsigned nr_marked;
+	bool head_table; /* the leaf of the first page has a page table */
+	bool tail_table;
+	bool head_guard; /* the guard page before is marked already */
+	bool tail_guard;
+};
+
+static bool traps_wanted(unsigned flags)
+{
+	return (flags & SUREFREE_NOTRAP) == 0 && sf_option(SF_OPTION_TRAP) &&
+	       sf_probe_has(SF_FEATURE_GUARD);
+}
+
+/* Note a run of marked pages; joins it to the last one when close, or full. */
+static void note_run(struct todo *todo, size_t first, size_t end)
+{
+	unsigned last = todo->nr_marked - 1;
+
+	if (todo->nr_marked > 0) {
+		size_t last_end =
+			todo->marked[last].first + todo->marked[last].nr;
+
+		if (first - last_end <= JOIN_PAGES ||
+		    todo->nr_marked == MAX_RUNS) {
+			todo->marked[last].nr = end - todo->marked[last].first;
+			return;
+		}
+	}
+	todo->marked[todo->nr_marked].first = first;
+	todo->marked[todo->nr_marked].nr = end - first;
+	todo->nr_marked++;
+}
+
+static void note_marked(const struct sf_tree *tree, size_t first, size_t nr,
+			struct todo *todo)
+{
+	size_t end = first + nr;
+	size_t page = first;
+
+	todo->nr_marked = 0;
+	while ((page = sf_tree_next(tree, page, end, SF_MARKED, true)) < end) {
+		size_t stop = sf_tree_next(tree, page, end, SF_MARKED, false);
+
+		note_run(todo, page, stop);
+		page = stop;
+	}
+}
+
+static bool has_table(const struct sf_tree *tree, size_t page)
+{
+	return tree->leaf[page / SF_LEAF_PAGES].has_table != 0;
+}
+
+/*
+ * Make free pages live; guard pages on either side only taken. Called under
+ * the lock, with [first - lead, first + nr + lead) free and accessible.
+ */
+static void take_locked(struct sf_region *region, size_t first, size_t nr,
+			size_t lead, unsigned flags, struct todo *todo)
+{
+	struct sf_tree *tree = &region->tree;
+	unsigned planes = SF_LIVE;
+
+	note_marked(tree, first, nr, todo);
+	todo->head_table = has_table(tree, first);
+	todo->tail_table = has_table(tree, first + nr - 1);
+	if (lead > 0) {
+		todo->head_guard = sf_tree_planes(tree, first - 1) & SF_MARKED;
+		todo->tail_guard = sf_tree_planes(tree, first + nr) &
+				   SF_MARKED;
+	}
+	if ((flags & SUREFREE_NOTRAP) != 0)
+		planes |= SF_QUIET;
+	sf_tree_take(tree, first - lead, nr + 2 * lead);
+	sf_tree_set(tree, first, nr, planes);
+	if (todo->nr_marked > 0)
+		sf_tree_clear(tree, first, nr, SF_MARKED);
+	region->nr_used += nr;
+	region->nr_maps++;
+}
+
+/* 0, -ENOSPC: no room here, or -errno: room, but it can't be committed. */
+static int take_in_region(struct sf_region *region, size_t nr, size_t align,
+			  size_t lead, unsigned flags, struct sf_extent *out,
+			  struct todo *todo)
+{
+	for (;;) {
+		size_t nr_all = nr + 2 * lead;
+		size_t start;
+		int err;
+
+		sf_region_lock(region);
+		start = sf_tree_find(&region->tree, nr_all, align, lead);
+		if (start == SF_NONE || start + nr_all > region->nr_pages) {
+			sf_region_unlock(region);
+			return -ENOSPC;
+		}
+		if (start + nr_all <= region->frontier) {
+			take_locked(region, start + lead, nr, lead, flags,
+				    todo);
+			sf_region_unlock(region);
+			*out = (struct sf_extent){ region, start + lead, nr };
+			return 0;
+		}
+		sf_region_unlock(region);
+		err = sf_region_grow(region, start + nr_all);
+		if (err != 0)
+			return err;
+	}
+}
+
+static int take(enum sf_region_kind kind, size_t nr, size_t align, size_t lead,
+		unsigned flags, struct sf_extent *out, struct todo *todo)
+{
+	for (;;) {
+		size_t seen = sf_state_nr_regions();
+		int refused = 0;
+		int err;
+
+		for (size_t i = 0; i < seen; i++) {
+			struct sf_region *region = sf_state_region(i);
+
+			if (region->kind != kind)
+				continue;
+			err = take_in_region(region, nr, align, lead, flags,
+					     out, todo);
+			if (err == 0)
+				return 0;
+			if (err != -ENOSPC)
+				refused = err;
+		}
+		/* What can't be committed here can't be elsewhere. */
+		if (refused != 0)
+			return refused;
+		err = sf_state_add_region(
+			kind, nr + 2 * lead + (align >> sf_page_shift), seen);
+		if (err != 0)
+			return err;
+	}
+}
+
+/* Back into the tree; markers may be anywhere in it. */
+static void undo(const struct sf_extent *extent, size_t lead)
+{
+	struct sf_region *region = extent->region;
+
+	sf_region_relock(region);
+	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
+	sf_tree_give(&region->tree, extent->first - lead,
+		     extent->nr + 2 * lead);
+	region->nr_used -= extent->nr;
+	region->nr_maps--;
+	sf_region_unlock(region);
+}
+
+static int unmark(const struct sf_extent *extent, const struct todo *todo)
+{
+	for (unsigned i = 0; i < todo->nr_marked; i++) {
+		int err = sf_page_unmark(
+			sf_region_addr(extent->region, todo->marked[i].first),
+			todo->marked[i].nr << sf_page_shift);
+
+		if (err != 0)
+			return err == -EINVAL ? -ENOMEM : err;
+	}
+	/*
+	 * Empty page tables stand in the way of huge pages. Discarding all that
+	 * they cover gives them back, where the kernel can.
+	 */
+	if (todo->nr_marked > 0 && extent->region->kind == SF_REGION_HUGE)
+		sf_page_discard(sf_extent_addr(extent), sf_extent_len(extent));
+	return 0;
+}
+
+/* Have a page table at this page, so that releasing it can be marked. */
+static void make_table(struct sf_region *region, size_t page)
+{
+	uintptr_t addr = sf_region_addr(region, page);
+
+	/* Refused on locked memory, which is never marked either. */
+	if (sf_page_mark(addr, sf_page_size) != 0)
+		return;
+	if (sf_page_unmark(addr, sf_page_size) != 0)
+		return;
+	sf_region_relock(region);
+	region->tree.leaf[page / SF_LEAF_PAGES].has_table = 1;
+	sf_region_unlock(region);
+}
+
+/*
+ * Releasing must not allocate, so page tables for the markers are made now,
+ * once per leaf: later they are there already.
+ */
+static void make_tables(const struct sf_extent *extent,
+			const struct todo *todo)
+{
+	size_t last = extent->first + extent->nr - 1;
+
+	if (extent->region->kind == SF_REGION_HUGE)
+		return;
+	if (!todo->head_table)
+		make_table(extent->region, extent->first);
+	if (!todo->tail_table && last / SF_LEAF_PAGES !=
+					 extent->first / SF_LEAF_PAGES)
+		make_table(extent->region, last);
+}
+
+static int mark_guard(uintptr_t addr)
+{
+	int err = sf_page_mark(addr, sf_page_size);
+
+	return err == -EINVAL ? -ENOTSUP : err;
+}
+
+static int mark_guards(const struct sf_extent *extent, const struct todo *todo)
+{
+	struct sf_region *region = extent->region;
+	uintptr_t addr = sf_extent_addr(extent);
+	int err = 0;
+
+	if (!todo->head_guard)
+		err = mark_guard(addr - sf_page_size);
+	if (err == 0 && !todo->tail_guard)
+		err = mark_guard(addr + sf_extent_len(extent));
+	sf_region_relock(region);
+	/* Also when one failed: the other may carry a marker. */
+	sf_tree_set(&region->tree, extent->first - 1, 1, SF_MARKED);
+	sf_tree_set(&region->tree, extent->first + extent->nr, 1, SF_MARKED);
+	sf_region_unlock(region);
+	return err;
+}
+
+int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
+		  unsigned flags, struct sf_extent *out)
+{
+	size_t lead = (flags & SUREFREE_GUARDED) != 0;
+	struct todo todo = { 0 };
+	int err;
+
+	if (lead > 0 && (!sf_probe_has(SF_FEATURE_GUARD) ||
+			 !sf_option(SF_OPTION_TRAP)))
+		return -ENOTSUP;
+	err = take(kind, nr, align, lead, flags, out, &todo);
+	if (err != 0)
+		return err;
+	err = unmark(out, &todo);
+	if (err == 0 && lead > 0)
+		err = mark_guards(out, &todo);
+	if (err != 0) {
+		undo(out, lead);
+		return err;
+	}
+	if ((!todo.head_table || !todo.tail_table) && traps_wanted(flags))
+		make_tables(out, &todo);
+	if ((flags & SUREFREE_POPULATE) != 0) {
+		err = sf_page_populate(sf_extent_addr(out),
+				       sf_extent_len(out));
+		if (err != 0)
+			sf_extent_unmap("surefree_map", out);
+	}
+	return err;
+}
+
+/* Take the pages after a live extent if they are free and committed. */
+static bool grow_locked(const struct sf_extent *extent, size_t nr_more,
+			unsigned flags, struct todo *todo)
+{
+	struct sf_region *region = extent->region;
+	size_t next = extent->first + extent->nr;
+
+	if (next + nr_more > region->frontier)
+		return false;
+	take_locked(region, next, nr_more, 0, flags, todo);
+	region->nr_maps--;
+	return true;
+}
+
+bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
+		    unsigned flags, int *err)
+{
+	struct sf_region *region = extent->region;
+	size_t next = extent->first + extent->nr;
+	struct sf_extent more = { region, next, nr_more };
+	struct todo todo = { 0 };
+
+	*err = 0;
+	for (;;) {
+		bool is_free;
+		bool taken;
+
+		sf_region_lock(region);
+		is_free = next + nr_more <= region->nr_pages &&
+			  sf_tree_free_after(&region->tree, next, nr_more) ==
+				  nr_more;
+		taken = is_free && grow_locked(extent, nr_more, flags, &todo);
+		sf_region_unlock(region);
+		if (!is_free)
+			return false;
+		if (taken)
+			break;
+		*err = sf_region_grow(region, next + nr_more);
+		if (*err != 0)
+			return false;
+	}
+	*err = unmark(&more, &todo);
+	if (*err != 0) {
+		undo(&more, 0);
+		sf_region_relock(region);
+		region->nr_maps++;
+		sf_region_unlock(region);
+		return false;
+	}
+	if ((!todo.head_table || !todo.tail_table) && traps_wanted(flags))
+		make_tables(&more, &todo);
+	return true;
+}
+
+void sf_extent_revive(const struct sf_extent *extent, unsigned flags)
+{
+	struct sf_region *region = extent->region;
+	unsigned planes = SF_LIVE;
+
+	if ((flags & SUREFREE_NOTRAP) != 0)
+		planes |= SF_QUIET;
+	sf_region_lock(region);
+	sf_tree_set(&region->tree, extent->first, extent->nr, planes);
+	region->nr_used += extent->nr;
+	region->nr_maps++;
+	sf_region_unlock(region);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extents: contiguous pages of a region, handed out and released.
+ *
+ * Handing out is one critical section; markers are removed after it, when the
+ * pages are ours. Releasing is two: in the first the pages stop being live (so
+ * that a second release is caught at once), then the kernel gets them, and in
+ * the second they become free.
+ */
+#ifndef SF_VM_EXTENT_H
+#define SF_VM_EXTENT_H
+
+#include "vm/region.h"
+
+struct sf_extent {
+	struct sf_region *region;
+	size_t first;
+	size_t nr;
+};
+
+/*
+ * Map nr pages, the first at a multiple of align bytes. flags: SUREFREE_GUARDED
+ * (takes a page more on either side), POPULATE, NOTRAP. 0 or -errno.
+ */
+int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
+		  unsigned flags, struct sf_extent *out);
+
+/*
+ * The extent of the caller's [addr, addr + len), len > 0 rounded up to pages.
+ * Fatal, with the call's name, unless it lies in a region of this kind (view
+ * or not) on page boundaries.
+ */
+void sf_extent_find(const char *call, const void *addr, size_t len, bool view,
+		    struct sf_extent *out);
+
+/* Lock the extent's region; fatal unless all its pages are live. */
+void sf_extent_lock_live(const char *call, const struct sf_extent *extent);
+
+/* Release a live extent. Cannot fail. */
+void sf_extent_unmap(const char *call, const struct sf_extent *extent);
+
+/*
+ * The first half of a release: a live extent becomes taken only, and its region
+ * busy. sf_extent_end() must follow.
+ */
+void sf_extent_unlive(const char *call, const struct sf_extent *extent);
+
+/* The operation that sf_extent_unlive() began is over. */
+void sf_extent_end(const struct sf_extent *extent);
+
+/*
+ * Release an extent that is taken and not live. May be called within an
+ * operation on another region.
+ */
+void sf_extent_release_kept(const struct sf_extent *extent, bool trap);
+
+/* Make pages that are taken and not live the caller's again. */
+void sf_extent_revive(const struct sf_extent *extent, unsigned flags);
+
+/* Take the free pages that follow a live extent. Whether they were free. */
+bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
+		    unsigned flags, int *err);
+
+static inline uintptr_t sf_extent_addr(const struct sf_extent *extent)
+{
+	return sf_region_addr(extent->region, extent->first);
+}
+
+static inline size_t sf_extent_len(const struct sf_extent *extent)
+{
+	return extent->nr << sf_page_shift;
+}
+
+/* Pages that len bytes need. */
+static inline size_t sf_extent_pages(size_t len)
+{
+	return (len >> sf_page_shift) + ((len & (sf_page_size - 1)) != 0);
+}
+
+#endif

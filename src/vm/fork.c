@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/* The handlers around fork(), see fork.h. */
+#include "vm/fork.h"
+
+#include <pthread.h>
+
+#include "os/lock.h"
+#include "vm/keep.h"
+#include "vm/region.h"
+#include "vm/state.h"
+
+_Atomic uint32_t sf_fork_freeze;
+
+void sf_fork_wait(void)
+{
+	sf_lock_wait(&sf_fork_freeze, 1);
+}
+
+/*
+ * When this has passed a region, no operation that began on it is left: new
+ * ones see the freeze under the region's lock. Operations that reach into a
+ * second region end there before they end on their first.
+ */
+static void wait_until_idle(struct sf_region *region)
+{
+	uint32_t busy;
+
+	for (;;) {
+		sf_region_relock(region);
+		busy = atomic_load_explicit(&region->nr_busy,
+					    memory_order_relaxed);
+		sf_region_unlock(region);
+		if (busy == 0)
+			return;
+		sf_lock_wait(&region->nr_busy, busy);
+	}
+}
+
+static void prepare(void)
+{
+	size_t nr;
+
+	/* No region appears, and no two threads fork, while this is held. */
+	sf_state_lock();
+	nr = sf_state_nr_regions();
+	atomic_store_explicit(&sf_fork_freeze, 1, memory_order_relaxed);
+	for (size_t i = 0; i < nr; i++)
+		wait_until_idle(sf_state_region(i));
+	sf_keep_lock_all();
+	for (size_t i = 0; i < nr; i++)
+		sf_lock_acquire(&sf_state_region(i)->grow, SF_RANK_GROW);
+	for (size_t i = 0; i < nr; i++)
+		sf_region_relock(sf_state_region(i));
+}
+
+static void release(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	for (size_t i = 0; i < nr; i++)
+		sf_region_unlock(sf_state_region(i));
+	for (size_t i = 0; i < nr; i++)
+		sf_lock_release(&sf_state_region(i)->grow, SF_RANK_GROW);
+	sf_keep_unlock_all();
+	atomic_store_explicit(&sf_fork_freeze, 0, memory_order_relaxed);
+	sf_lock_wake_all(&sf_fork_freeze);
+	sf_state_unlock();
+}
+
+void sf_fork_init(void)
+{
+	/* Fails only without memory for the list; fork() works then as before. */
+	pthread_atfork(prepare, release, release);
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+/* The table of kept ranges and stacks, see keep.h. */
+#include "vm/keep.h"
+
+#include "base/option.h"
+#include "vm/account.h"
+#include "vm/release.h"
+
+#define NR_SHARDS   8
+#define NR_ENTRIES  256
+#define NR_CHAINS   64
+#define NR_STACKS   64 /* entries of a shard that stacks may fill */
+#define NO_ENTRY    0
+#define RETAIN_PART 4 /* a range larger than this part of the bound is not */
+
+enum kind {
+	KIND_RANGE,
+	KIND_STACK,
+};
+
+struct entry {
+	struct sf_extent extent;
+	enum kind kind;
+	bool has_pages;
+	/* Numbers of entries, from 1 on. */
+	uint16_t chain_next, chain_prev;
+	uint16_t newer, older;
+};
+
+struct shard {
+	struct sf_lock lock;
+	uint16_t chain[NR_CHAINS]; /* newest entry of the chain */
+	uint16_t oldest, newest;
+	uint16_t unused; /* list of free entries, through chain_next */
+	uint16_t nr_ready; /* entries ever used */
+	unsigned nr_stacks;
+	struct entry entries[NR_ENTRIES];
+} SF_CACHE_ALIGNED;
+
+static struct shard shards[NR_SHARDS];
+static _Atomic size_t retained_len;
+static _Atomic size_t retained_peak_len;
+
+static struct shard *own_shard(void)
+{
+	/* Thread descriptors lie far apart; any spread will do. */
+	uintptr_t thread = (uintptr_t)__builtin_thread_pointer();
+
+	return &shards[(thread * 0x9e3779b97f4a7c15u) >> 61];
+}
+
+static struct entry *entry_at(struct shard *shard, uint16_t number)
+{
+	return &shard->entries[number - 1];
+}
+
+static uint16_t *chain_of(struct shard *shard, size_t nr, enum kind kind)
+{
+	return &shard->chain[(nr * 2 + kind) % NR_CHAINS];
+}
+
+/*
+ * The bound
+ */
+
+/* Count len bytes as retained unless that exceeds the bound. */
+static bool reserve(size_t len)
+{
+	size_t bound = sf_option(SF_OPTION_RETAIN);
+	size_t now = atomic_load_explicit(&retained_len, memory_order_relaxed);
+	size_t peak;
+
+	do {
+		if (len > bound || now > bound - len)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&retained_len, &now, now + len, memory_order_relaxed,
+		memory_order_relaxed));
+	now += len;
+	peak = atomic_load_explicit(&retained_peak_len, memory_order_relaxed);
+	while (peak < now && !atomic_compare_exchange_weak_explicit(
+				     &retained_peak_len, &peak, now,
+				     memory_order_relaxed,
+				     memory_order_relaxed))
+		;
+	return true;
+}
+
+static void unreserve(size_t len)
+{
+	atomic_fetch_sub_explicit(&retained_len, len, memory_order_relaxed);
+}
+
+/*
+ * Entries. Called under the shard's lock.
+ */
+
+static void insert_locked(struct shard *shard, uint16_t number)
+{
+	struct entry *entry = entry_at(shard, number);
+	uint16_t *chain = chain_of(shard, entry->extent.nr, entry->kind);
+
+	entry->chain_prev = NO_ENTRY;
+	entry->chain_next = *chain;
+	if (*chain != NO_ENTRY)
+		entry_at(shard, *chain)->chain_prev = number;
+	*chain = number;
+
+	entry->newer = NO_ENTRY;
+	entry->older = shard->newest;
+	if (shard->newest != NO_ENTRY)
+		entry_at(shard, shard->newest)->newer = number;
+	else
+		shard->oldest = number;
+	shard->newest = number;
+	shard->nr_stacks += entry->kind == KIND_STACK;
+}
+
+/* Unlink an entry and make it unused; its contents stay readable. */
+static void remove_locked(struct shard *shard, uint16_t number)
+{
+	struct entry *entry = entry_at(shard, number);
+
+	if (entry->chain_prev != NO_ENTRY)
+		entry_at(shard, entry->chain_prev)->chain_next =
+			entry->chain_next;
+	else
+		*chain_of(shard, entry->extent.nr, entry->kind) =
+			entry->chain_next;
+	if (entry->chain_next != NO_ENTRY)
+		entry_at(shard, entry->chain_next)->chain_prev =
+			entry->chain_prev;
+
+	if (entry->older != NO_ENTRY)
+		entry_at(shard, entry->older)->newer = entry->newer;
+	else
+		shard->oldest = entry->newer;
+	if (entry->newer != NO_ENTRY)
+		entry_at(shard, entry->newer)->older = entry->older;
+	else
+		shard->newest = entry->older;
+
+	shard->nr_stacks -= entry->kind == KIND_STACK;
+	entry->chain_next = shard->unused;
+	shard->unused = number;
+}
+
+/* An unused entry, or NO_ENTRY. */
+static uint16_t new_entry_locked(struct shard *shard)
+{
+	uint16_t number = shard->unused;
+
+	if (number != NO_ENTRY)
+		shard->unused = entry_at(shard, number)->chain_next;
+	else if (shard->nr_ready < NR_ENTRIES)
+		number = ++shard->nr_ready;
+	return number;
+}
+
+static bool put(const struct sf_extent *extent, enum kind kind, bool has_pages)
+{
+	struct shard *shard = own_shard();
+	uint16_t number = NO_ENTRY;
+
+	sf_lock_acquire(&shard->lock, SF_RANK_KEEP);
+	if (kind != KIND_STACK || shard->nr_stacks < NR_STACKS)
+		number = new_entry_locked(shard);
+	if (number != NO_ENTRY) {
+		struct entry *entry = entry_at(shard, number);
+
+		entry->extent = *extent;
+		entry->kind = kind;
+		entry->has_pages = has_pages;
+		insert_locked(shard, number);
+	}
+	sf_lock_release(&shard->lock, SF_RANK_KEEP);
+	return number != NO_ENTRY;
+}
+
+static bool take_from(struct shard *shard, size_t nr, enum kind kind,
+		      struct entry *out)
+{
+	uint16_t number;
+
+	sf_lock_acquire(&shard->lock, SF_RANK_KEEP);
+	number = *chain_of(shard, nr, kind);
+	while (number != NO_ENTRY) {
+		struct entry *entry = entry_at(shard, number);
+
+		if (entry->extent.nr == nr && entry->kind == kind) {
+			*out = *entry;
+			remove_locked(shard, number);
+			break;
+		}
+		number = entry->chain_next;
+	}
+	sf_lock_release(&shard->lock, SF_RANK_KEEP);
+	return number != NO_ENTRY;
+}
+
+/* From this thread's shard, else from any. */
+static bool take(size_t nr, enum kind kind, struct entry *out)
+{
+	struct shard *own = own_shard();
+
+	if (take_from(own, nr, kind, out))
+		return true;
+	for (size_t i = 0; i < NR_SHARDS; i++)
+		if (&shards[i] != own && take_from(&shards[i], nr, kind, out))
+			return true;
+	return false;
+}
+
+/*
+ * Releasing
+ */
+
+static void release_entry(const struct entry *entry)
+{
+	const struct sf_extent *extent = &entry->extent;
+
+	/* A stack's guard goes with it: it is marked, like freed memory. */
+	sf_extent_release_kept(extent, true);
+	if (entry->has_pages)
+		unreserve(sf_extent_len(extent));
+}
+
+/* The oldest entry, with pages or of a kind; false when there is none. */
+static bool pop_oldest(struct shard *shard, bool with_pages, struct entry *out)
+{
+	uint16_t number;
+
+	sf_lock_acquire(&shard->lock, SF_RANK_KEEP);
+	number = shard->oldest;
+	while (number != NO_ENTRY && with_pages &&
+	       !entry_at(shard, number)->has_pages)
+		number = entry_at(shard, number)->newer;
+	if (number != NO_ENTRY) {
+		*out = *entry_at(shard, number);
+		remove_locked(shard, number);
+	}
+	sf_lock_release(&shard->lock, SF_RANK_KEEP);
+	return number != NO_ENTRY;
+}
+
+/* Release the oldest entry with pages, from this thread's shard first. */
+static bool evict_one(void)
+{
+	struct shard *own = own_shard();
+	struct entry entry;
+	bool found = pop_oldest(own, true, &entry);
+
+	for (size_t i = 0; !found && i < NR_SHARDS; i++)
+		found = pop_oldest(&shards[i], true, &entry);
+	if (found)
+		release_entry(&entry);
+	return found;
+}
+
+/* Make the bound hold len more bytes; a large range is not worth it. */
+static bool make_room(size_t len)
+{
+	if (len > sf_option(SF_OPTION_RETAIN) / RETAIN_PART)
+		return reserve(len);
+	while (!reserve(len))
+		if (!evict_one())
+			return false;
+	return true;
+}
+
+bool sf_keep_put_range(const struct sf_extent *extent)
+{
+	size_t len = sf_extent_len(extent);
+
+	if (!make_room(len))
+		return false;
+	if (put(extent, KIND_RANGE, true))
+		return true;
+	if (evict_one() && put(extent, KIND_RANGE, true))
+		return true;
+	unreserve(len);
+	return false;
+}
+
+bool sf_keep_take_range(size_t nr, struct sf_extent *out)
+{
+	struct entry entry;
+
+	/* Relaxed: a hint that saves looking through the shards. */
+	if (atomic_load_explicit(&retained_len, memory_order_relaxed) == 0 ||
+	    !take(nr, KIND_RANGE, &entry))
+		return false;
+	unreserve(sf_extent_len(&entry.extent));
+	sf_count(SF_COUNT_RETAINED_REUSED, 1);
+	*out = entry.extent;
+	return true;
+}
+
+bool sf_keep_put_stack(const struct sf_extent *extent)
+{
+	uintptr_t body = sf_extent_addr(extent) + sf_page_size;
+	size_t len = sf_extent_len(extent);
+	bool has_pages = sf_option(SF_OPTION_RETAIN) > 0 && make_room(len);
+	bool was_locked;
+
+	if (!has_pages &&
+	    !sf_release_pages(body, len - sf_page_size, &was_locked))
+		return false;
+	if (put(extent, KIND_STACK, has_pages))
+		return true;
+	if (has_pages)
+		unreserve(len);
+	return false;
+}
+
+bool sf_keep_take_stack(size_t nr, struct sf_extent *out)
+{
+	struct entry entry;
+
+	if (!take(nr, KIND_STACK, &entry))
+		return false;
+	if (entry.has_pages)
+		unreserve(sf_extent_len(&entry.extent));
+	sf_count(SF_COUNT_STACKS_REUSED, 1);
+	*out = entry.extent;
+	return true;
+}
+
+size_t sf_keep_trim(size_t keep_len)
+{
+	struct entry entry;
+	size_t released_len = 0;
+
+	for (size_t i = 0; i < NR_SHARDS; i++) {
+		for (;;) {
+			size_t now = atomic_load_explicit(
+				&retained_len, memory_order_relaxed);
+
+			if (keep_len > 0 && now <= keep_len)
+				return released_len;
+			if (!pop_oldest(&shards[i], keep_len > 0, &entry))
+				break;
+			release_entry(&entry);
+			if (entry.has_pages)
+				released_len += sf_extent_len(&entry.extent);
+		}
+	}
+	return released_len;
+}
+
+void sf_keep_stats(struct sf_keep_stats *out)
+{
+	*out = (struct sf_keep_stats){ 0 };
+	for (size_t i = 0; i < NR_SHARDS; i++) {
+		sf_lock_acquire(&shards[i].lock, SF_RANK_KEEP);
+		out->nr_stacks += shards[i].nr_stacks;
+		sf_lock_release(&shards[i].lock, SF_RANK_KEEP);
+	}
+	out->retained_len =
+		atomic_load_explicit(&retained_len, memory_order_relaxed);
+	out->retained_peak_len =
+		atomic_load_explicit(&retained_peak_len, memory_order_relaxed);
+}
+
+void sf_keep_lock_all(void)
+{
+	for (size_t i = 0; i < NR_SHARDS; i++)
+		sf_lock_acquire(&shards[i].lock, SF_RANK_KEEP);
+}
+
+void sf_keep_unlock_all(void)
+{
+	for (size_t i = 0; i < NR_SHARDS; i++)
+		sf_lock_release(&shards[i].lock, SF_RANK_KEEP);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is kept for reuse after the caller released it: ranges with their pages
+ * (option "retain") and stacks, whose pages are gone unless retained too.
+ *
+ * Entries live in a fixed table, so that keeping allocates nothing: when it is
+ * full, the oldest entry is released. Eight shards, chosen by thread, each with
+ * its lock; in a shard, entries of one length and kind form a chain, and all of
+ * them a queue from oldest to newest.
+ *
+ * Invariants: the bytes of all entries with pages never exceed the option
+ * "retain" at the time of the call; an entry's pages are taken and not live.
+ *
+ * No region is locked while a shard is.
+ */
+#ifndef SF_VM_KEEP_H
+#define SF_VM_KEEP_H
+
+#include "vm/extent.h"
+
+/*
+ * Keep a range with its pages. Older entries are released to make room. False
+ * when it can't be kept. Part of an operation on the extent's region.
+ */
+bool sf_keep_put_range(const struct sf_extent *extent);
+
+/* A kept range of nr pages, with old contents. False when there is none. */
+bool sf_keep_take_range(size_t nr, struct sf_extent *out);
+
+/*
+ * Keep a stack, its guard page first. Its pages are kept too when the bound
+ * allows, else they are released. False when the table is full. Part of an
+ * operation on the extent's region.
+ */
+bool sf_keep_put_stack(const struct sf_extent *extent);
+bool sf_keep_take_stack(size_t nr, struct sf_extent *out);
+
+/*
+ * Release what is kept until at most keep_len bytes of pages are; with 0 the
+ * kept stacks too. Returns the bytes of pages released.
+ */
+size_t sf_keep_trim(size_t keep_len);
+
+struct sf_keep_stats {
+	size_t retained_len;
+	size_t retained_peak_len;
+	size_t nr_stacks;
+};
+void sf_keep_stats(struct sf_keep_stats *out);
+
+/* For fork(). */
+void sf_keep_lock_all(void);
+void sf_keep_unlock_all(void);
+
+#endif

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Operations on live pages, see range.h.
+ *
+ * A range that must move is copied, page by page where a page was touched, and
+ * the source is released as the copy goes on, so that memory is needed twice
+ * for one piece only. The kernel could move the pages themselves (mremap), but
+ * needs four to six spare mappings for it, and the moved pages would stay a
+ * mapping of their own for life: their offset within the mapping no longer
+ * fits their neighbours'. See docs/design.md for the measurement.
+ */
+#include "vm/range.h"
+
+#include <errno.h>
+#include <string.h>
+#include <surefree.h>
+
+#include "base/log.h"
+#include "base/option.h"
+#include "os/pagemap.h"
+#include "os/probe.h"
+#include "vm/account.h"
+#include "vm/release.h"
+
+/* Pages copied before their source is released. */
+#define COPY_PAGES ((size_t)512)
+
+void sf_range_discard(const char *call, const struct sf_extent *extent)
+{
+	struct sf_region *region = extent->region;
+	size_t end = sf_align_down(extent->first + extent->nr, SF_LEAF_PAGES);
+	bool was_locked = false;
+	bool released;
+
+	sf_extent_lock_live(call, extent);
+	/* Page tables that are covered whole may go too. */
+	for (size_t page = sf_align_up(extent->first, SF_LEAF_PAGES);
+	     page < end; page += SF_LEAF_PAGES)
+		region->tree.leaf[page / SF_LEAF_PAGES].has_table = 0;
+	region->nr_released_pages += extent->nr;
+	sf_region_unlock(region);
+
+	released = sf_release_pages(sf_extent_addr(extent),
+				    sf_extent_len(extent), &was_locked);
+	if (SF_UNLIKELY(!released)) {
+		/* Sealed or unmapped by others: at least the contents go. */
+		sf_count(SF_COUNT_STUCK, 1);
+		sf_count(SF_COUNT_STUCK_LEN, sf_extent_len(extent));
+	}
+	if (SF_UNLIKELY(was_locked)) {
+		sf_region_lock(region);
+		region->nr_locked_releases++;
+		sf_region_unlock(region);
+	}
+}
+
+int sf_range_guard(const char *call, const struct sf_extent *extent)
+{
+	struct sf_region *region = extent->region;
+	int err;
+
+	sf_extent_lock_live(call, extent);
+	sf_region_unlock(region);
+	if (!sf_option(SF_OPTION_TRAP) || !sf_probe_has(SF_FEATURE_GUARD))
+		return -ENOTSUP;
+	err = sf_page_mark(sf_extent_addr(extent), sf_extent_len(extent));
+	sf_region_lock(region);
+	/* Also after a failure: part of the range may carry markers. */
+	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
+	sf_region_unlock(region);
+	if (err == 0)
+		return 0;
+	sf_page_unmark(sf_extent_addr(extent), sf_extent_len(extent));
+	return err == -EINVAL ? -ENOTSUP : -ENOMEM;
+}
+
+int sf_range_unguard(const char *call, const struct sf_extent *extent)
+{
+	struct sf_region *region = extent->region;
+	int err;
+
+	sf_extent_lock_live(call, extent);
+	sf_region_unlock(region);
+	if (!sf_probe_has(SF_FEATURE_GUARD))
+		return -ENOTSUP;
+	err = sf_page_unmark(sf_extent_addr(extent), sf_extent_len(extent));
+	if (err != 0)
+		return -ENOTSUP;
+	sf_region_lock(region);
+	sf_tree_clear(&region->tree, extent->first, extent->nr, SF_MARKED);
+	sf_region_unlock(region);
+	return 0;
+}
+
+/*
+ * Moving
+ */
+
+static bool is_zero(const void *page)
+{
+	const char *p = page;
+
+	return p[0] == 0 && memcmp(p, p + 1, sf_page_size - 1) == 0;
+}
+
+/*
+ * Copy nr pages into memory that is zero. Pages never touched are neither read
+ * nor written, pages full of zeros not written.
+ */
+static void copy_pages(uintptr_t to, uintptr_t from, size_t nr,
+		       struct sf_pagemap *pagemap)
+{
+	for (size_t i = 0; i < nr; i++) {
+		size_t offset = i << sf_page_shift;
+		const void *source = (const void *)(from + offset);
+
+		if (sf_pagemap_touched(pagemap, from + offset) &&
+		    !is_zero(source))
+			memcpy((void *)(to + offset), source, sf_page_size);
+	}
+}
+
+/* Guarded pages stay guarded where they move to. Their contents are gone. */
+static int move_guards(const struct sf_extent *from, const struct sf_extent *to)
+{
+	size_t end = from->first + from->nr;
+	size_t page = from->first;
+	int err = 0;
+
+	while (err == 0) {
+		struct sf_extent part = *to;
+		size_t stop;
+
+		sf_region_lock(from->region);
+		page = sf_tree_next(&from->region->tree, page, end, SF_MARKED,
+				    true);
+		stop = sf_tree_next(&from->region->tree, page, end, SF_MARKED,
+				    false);
+		sf_region_unlock(from->region);
+		if (page >= end)
+			break;
+		part.first += page - from->first;
+		part.nr = stop - page;
+		err = sf_range_guard("surefree_remap", &part);
+		page = stop;
+	}
+	return err;
+}
+
+/* Whether page holds a marker, and how far pages are alike from it on. */
+static size_t alike_from(const struct sf_extent *extent, size_t page,
+			 bool *marked)
+{
+	size_t end = extent->first + extent->nr;
+	size_t stop;
+
+	sf_region_lock(extent->region);
+	*marked = sf_tree_planes(&extent->region->tree, page) & SF_MARKED;
+	stop = sf_tree_next(&extent->region->tree, page,
+			    sf_min(end, page + COPY_PAGES), SF_MARKED, !*marked);
+	sf_region_unlock(extent->region);
+	return stop - page;
+}
+
+/* Copy an extent and release it on the way. */
+static void copy_and_release(const char *call, const struct sf_extent *from,
+			     const struct sf_extent *to)
+{
+	struct sf_pagemap pagemap;
+	size_t nr;
+
+	sf_pagemap_open(&pagemap);
+	for (size_t done = 0; done < from->nr; done += nr) {
+		struct sf_extent part = *from;
+		bool marked;
+
+		part.first += done;
+		nr = alike_from(from, part.first, &marked);
+		part.nr = nr;
+		if (!marked)
+			copy_pages(sf_extent_addr(to) +
+					   (done << sf_page_shift),
+				   sf_extent_addr(&part), nr, &pagemap);
+		sf_extent_unmap(call, &part);
+	}
+	sf_pagemap_close(&pagemap);
+}
+
+static bool has_guards(const struct sf_extent *extent)
+{
+	const struct sf_tree *tree = &extent->region->tree;
+
+	return sf_tree_planes(tree, extent->first + extent->nr) ==
+		       (SF_TAKEN | SF_MARKED) &&
+	       extent->first > 0 &&
+	       sf_tree_planes(tree, extent->first - 1) ==
+		       (SF_TAKEN | SF_MARKED);
+}
+
+static int move(const char *call, const struct sf_extent *extent, size_t nr,
+		unsigned flags, struct sf_extent *out)
+{
+	size_t align = extent->region->kind == SF_REGION_HUGE ?
+			       SF_LEAF_PAGES << sf_page_shift :
+			       sf_page_size;
+	int err = sf_extent_map(extent->region->kind, nr, align, flags, out);
+
+	if (err != 0)
+		return err;
+	err = move_guards(extent, out);
+	if (err != 0) {
+		sf_extent_unmap(call, out);
+		return err;
+	}
+	copy_and_release(call, extent, out);
+	sf_count(SF_COUNT_MOVED, 1);
+	return 0;
+}
+
+static int populate_new(const struct sf_extent *extent, size_t old_nr)
+{
+	return sf_page_populate(sf_extent_addr(extent) +
+					(old_nr << sf_page_shift),
+				(extent->nr - old_nr) << sf_page_shift);
+}
+
+static void shrink(const char *call, const struct sf_extent *extent, size_t nr)
+{
+	struct sf_extent tail = *extent;
+
+	tail.first += nr;
+	tail.nr -= nr;
+	if (tail.nr > 0)
+		sf_extent_unmap(call, &tail);
+}
+
+int sf_range_resize(const char *call, const struct sf_extent *extent,
+		    size_t nr, unsigned flags, struct sf_extent *out)
+{
+	unsigned map_flags = flags & SUREFREE_NOTRAP;
+	int err = 0;
+
+	sf_extent_lock_live(call, extent);
+	if (sf_tree_any(&extent->region->tree, extent->first, extent->nr,
+			SF_QUIET))
+		map_flags |= SUREFREE_NOTRAP;
+	if (has_guards(extent))
+		map_flags |= SUREFREE_GUARDED;
+	sf_region_unlock(extent->region);
+
+	*out = (struct sf_extent){ extent->region, extent->first, nr };
+	if (nr <= extent->nr) {
+		shrink(call, extent, nr);
+		return 0;
+	}
+	if (!sf_extent_grow(extent, nr - extent->nr, map_flags, &err)) {
+		if ((flags & SUREFREE_NOMOVE) != 0)
+			return err != 0 ? err : -ENOMEM;
+		err = move(call, extent, nr, map_flags, out);
+		if (err != 0)
+			return err;
+	}
+	if ((flags & SUREFREE_POPULATE) != 0)
+		/* Best effort: the pages are there, resident or not. */
+		(void)populate_new(out, extent->nr);
+	return 0;
+}

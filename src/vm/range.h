@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations on pages that stay the caller's: discard, guard, unguard, and a
+ * change of length.
+ */
+#ifndef SF_VM_RANGE_H
+#define SF_VM_RANGE_H
+
+#include "vm/extent.h"
+
+/* Give the pages back; the range reads as zeros. Cannot fail. */
+void sf_range_discard(const char *call, const struct sf_extent *extent);
+
+/* Mark pages, or remove the markers. 0 or -errno. */
+int sf_range_guard(const char *call, const struct sf_extent *extent);
+int sf_range_unguard(const char *call, const struct sf_extent *extent);
+
+/*
+ * Change a live extent's length to nr pages; *out is where it is then. flags
+ * as surefree_remap(). 0 or -errno, and nothing has changed.
+ */
+int sf_range_resize(const char *call, const struct sf_extent *extent,
+		    size_t nr, unsigned flags, struct sf_extent *out);
+
+#endif

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+/* Reserving regions and moving their frontiers, see region.h. */
+#include "vm/region.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/option.h"
+#include "os/limit.h"
+#include "vm/account.h"
+#include "vm/fork.h"
+
+/* Small steps where committed memory is charged or populated at once. */
+#define STRICT_AHEAD_LEN ((size_t)1 << 20)
+
+/* A region takes at most this share of a limited address space. */
+#define ADDRESS_SPACE_SHARE 16
+
+static size_t leaf_len(void)
+{
+	return SF_LEAF_PAGES << sf_page_shift;
+}
+
+static size_t summary_len(size_t nr_leaf)
+{
+	return sf_align_up(sf_tree_summary_len(nr_leaf),
+			   sizeof(struct sf_leaf));
+}
+
+static size_t metadata_max_len(size_t nr_leaf)
+{
+	return sf_align_up(summary_len(nr_leaf) +
+				   nr_leaf * sizeof(struct sf_leaf),
+			   sf_page_size);
+}
+
+/* Address space for a region of nr_leaf: see the picture in region.h. */
+static size_t reservation_len(size_t nr_leaf)
+{
+	return 3 * sf_page_size + metadata_max_len(nr_leaf) + leaf_len() +
+	       nr_leaf * leaf_len();
+}
+
+static size_t power_of_two_up(size_t x)
+{
+	return x <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzl(x - 1));
+}
+
+/* How many leaves to ask for first: at least min_leaf. */
+static size_t wanted_leaves(size_t min_leaf)
+{
+	size_t want_len = sf_option(SF_OPTION_REGION);
+	size_t limit_len = sf_limit_address_space();
+
+	if (limit_len != SIZE_MAX)
+		want_len = sf_min(want_len, limit_len / ADDRESS_SPACE_SHARE);
+	/* A tree describes at most 2^32 - 1 pages per summary. */
+	want_len = sf_min(want_len, (size_t)UINT32_MAX / 2 << sf_page_shift);
+	return sf_max(power_of_two_up(want_len / leaf_len() / 2 + 1),
+		      min_leaf);
+}
+
+static void set_up(struct sf_region *region, enum sf_region_kind kind,
+		   uintptr_t start, size_t nr_leaf)
+{
+	*region = (struct sf_region){
+		.kind = kind,
+		.start = start,
+		.len = reservation_len(nr_leaf),
+		.metadata = start + sf_page_size,
+		.nr_pages = nr_leaf * SF_LEAF_PAGES,
+	};
+	region->base = sf_align_up(region->metadata +
+					   metadata_max_len(nr_leaf) +
+					   sf_page_size,
+				   leaf_len());
+	/* What alignment did not need stays at the end. */
+}
+
+/* Flags are set once, on the whole: on pieces the kernel may refuse. */
+static int set_attributes(struct sf_region *region)
+{
+	uintptr_t end = region->start + region->len;
+
+	/* Views come and go by mmap(): what it gives must merge again. */
+	if (region->kind == SF_REGION_VIEW)
+		return 0;
+	/* Kernels without transparent huge pages do not know the advice. */
+	sf_page_set_huge(region->start, region->len, false);
+	if (region->kind != SF_REGION_HUGE)
+		return 0;
+	return sf_page_set_huge(region->base, end - region->base, true);
+}
+
+/* Make the summaries accessible; the leaves follow in sf_region_grow(). */
+static int open_metadata(struct sf_region *region)
+{
+	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
+	size_t len = sf_align_up(sf_max(summary_len(nr_leaf), 1),
+				 sf_page_size);
+	int err = sf_page_commit(region->metadata, len);
+
+	if (err != 0)
+		return err;
+	region->metadata_len = len;
+	sf_tree_init(&region->tree, nr_leaf, (void *)region->metadata,
+		     (struct sf_leaf *)(region->metadata +
+					summary_len(nr_leaf)),
+		     region->base, sf_page_shift);
+	return 0;
+}
+
+int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
+		   size_t min_pages)
+{
+	size_t min_leaf = power_of_two_up((min_pages + SF_LEAF_PAGES - 1) /
+					  SF_LEAF_PAGES);
+	size_t want = wanted_leaves(min_leaf);
+	uintptr_t start;
+	int err = -ENOMEM;
+
+	if (min_leaf > ((size_t)1 << 47) / leaf_len())
+		return -ENOMEM;
+	for (size_t nr_leaf = want; nr_leaf >= min_leaf; nr_leaf /= 2) {
+		err = sf_page_reserve(reservation_len(nr_leaf), &start);
+		if (err != 0)
+			continue;
+		if (nr_leaf < want)
+			sf_count(SF_COUNT_REGIONS_REDUCED, 1);
+		set_up(region, kind, start, nr_leaf);
+		err = set_attributes(region);
+		if (err == 0)
+			err = open_metadata(region);
+		if (err == 0)
+			return 0;
+		/* More than one mapping: never refused. */
+		sf_page_unmap(region->start, region->len);
+		break;
+	}
+	sf_count(SF_COUNT_REGIONS_REFUSED, 1);
+	return err;
+}
+
+/*
+ * Frontiers
+ */
+
+/* Reserved memory is locked: committing it makes it resident at once. */
+static bool is_locked(const struct sf_region *region, size_t frontier)
+{
+	return frontier < region->nr_pages &&
+	       sf_page_discard(sf_region_addr(region, frontier),
+			       sf_page_size) == -EINVAL;
+}
+
+/* How far to move the frontier when nr_pages are needed. */
+static size_t grow_target(const struct sf_region *region, size_t frontier,
+			  size_t nr_pages)
+{
+	size_t ahead_len = sf_option(SF_OPTION_AHEAD);
+	size_t target = nr_pages;
+
+	if (is_locked(region, frontier))
+		return nr_pages;
+	if (sf_limit_data() != SIZE_MAX || sf_limit_overcommit_strict())
+		target += sf_min(ahead_len, STRICT_AHEAD_LEN) >> sf_page_shift;
+	else
+		target += sf_max(ahead_len >> sf_page_shift, nr_pages / 8);
+	return sf_min(target, region->nr_pages);
+}
+
+/* Make the leaves of the first nr_pages accessible. */
+static int grow_metadata(struct sf_region *region, size_t nr_pages)
+{
+	size_t nr_leaf = (nr_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
+	size_t len = sf_align_up((uintptr_t)(region->tree.leaf + nr_leaf) -
+					 region->metadata,
+				 sf_page_size);
+	int err;
+
+	if (len <= region->metadata_len)
+		return 0;
+	err = sf_page_commit(region->metadata + region->metadata_len,
+			     len - region->metadata_len);
+	if (err == 0)
+		region->metadata_len = len;
+	return err;
+}
+
+static int grow_to(struct sf_region *region, size_t frontier, size_t nr_pages)
+{
+	int err = grow_metadata(region, nr_pages);
+
+	if (err != 0 || region->kind == SF_REGION_VIEW)
+		return err;
+	return sf_page_commit(sf_region_addr(region, frontier),
+			      (nr_pages - frontier) << sf_page_shift);
+}
+
+static void set_frontier(struct sf_region *region, size_t nr_pages)
+{
+	size_t nr_leaf = (nr_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
+
+	sf_region_relock(region);
+	region->frontier = nr_pages;
+	region->tree.nr_ready = sf_max(region->tree.nr_ready, nr_leaf);
+	sf_region_unlock(region);
+}
+
+static size_t get_frontier(struct sf_region *region)
+{
+	size_t frontier;
+
+	sf_region_relock(region);
+	frontier = region->frontier;
+	sf_region_unlock(region);
+	return frontier;
+}
+
+int sf_region_grow(struct sf_region *region, size_t nr_pages)
+{
+	size_t frontier;
+	size_t target;
+	int err = 0;
+
+	sf_lock_acquire(&region->grow, SF_RANK_GROW);
+	frontier = get_frontier(region);
+	if (frontier < nr_pages) {
+		target = grow_target(region, frontier, nr_pages);
+		err = grow_to(region, frontier, target);
+		if (err != 0 && target > nr_pages) {
+			target = nr_pages;
+			err = grow_to(region, frontier, target);
+		}
+		if (err == 0)
+			set_frontier(region, target);
+		else
+			sf_count(SF_COUNT_COMMITS_REFUSED, 1);
+	}
+	sf_lock_release(&region->grow, SF_RANK_GROW);
+	return err;
+}
+
+/* Take the free pages at the frontier out of the tree; returns the first. */
+static size_t take_free_end(struct sf_region *region)
+{
+	size_t end = region->frontier;
+	size_t first = end;
+
+	while (first > 0) {
+		size_t leaf = sf_align_down(first - 1, SF_LEAF_PAGES);
+
+		if (sf_tree_any(&region->tree, leaf, first - leaf, SF_TAKEN))
+			break;
+		first = leaf;
+	}
+	if (first < end)
+		sf_tree_take(&region->tree, first, end - first);
+	return first;
+}
+
+/* Uncommit pages that are out of the tree; new ones get the old flags. */
+static int uncommit(struct sf_region *region, size_t first, size_t nr)
+{
+	uintptr_t addr = sf_region_addr(region, first);
+	size_t len = nr << sf_page_shift;
+	int err = sf_page_uncommit(addr, len);
+
+	if (err == 0)
+		sf_page_set_huge(addr, len, region->kind == SF_REGION_HUGE);
+	return err;
+}
+
+size_t sf_region_shrink(struct sf_region *region)
+{
+	size_t first;
+	size_t nr;
+	int err = -ENOENT;
+
+	if (region->kind == SF_REGION_VIEW)
+		return 0;
+	sf_lock_acquire(&region->grow, SF_RANK_GROW);
+	sf_region_relock(region);
+	first = take_free_end(region);
+	nr = region->frontier - first;
+	sf_region_unlock(region);
+
+	if (nr > 0)
+		err = uncommit(region, first, nr);
+
+	sf_region_relock(region);
+	if (err == 0) {
+		sf_tree_clear(&region->tree, first, nr, SF_MARKED);
+		region->frontier = first;
+	}
+	if (nr > 0)
+		sf_tree_give(&region->tree, first, nr);
+	sf_region_unlock(region);
+	sf_lock_release(&region->grow, SF_RANK_GROW);
+	return err == 0 ? nr << sf_page_shift : 0;
+}
+
+void sf_region_lock(struct sf_region *region)
+{
+	sf_lock_acquire(&region->lock, SF_RANK_REGION);
+	while (SF_UNLIKELY(sf_fork_frozen())) {
+		sf_lock_release(&region->lock, SF_RANK_REGION);
+		sf_fork_wait();
+		sf_lock_acquire(&region->lock, SF_RANK_REGION);
+	}
+}
+
+void sf_region_relock(struct sf_region *region)
+{
+	sf_lock_acquire(&region->lock, SF_RANK_REGION);
+}
+
+void sf_region_unlock(struct sf_region *region)
+{
+	sf_lock_release(&region->lock, SF_RANK_REGION);
+}
+
+void sf_region_unlock_busy(struct sf_region *region)
+{
+	/* Relaxed: changed under lock only; fork() reads it under lock. */
+	atomic_fetch_add_explicit(&region->nr_busy, 1, memory_order_relaxed);
+	sf_lock_release(&region->lock, SF_RANK_REGION);
+}
+
+void sf_region_unlock_idle(struct sf_region *region)
+{
+	bool last = atomic_fetch_sub_explicit(&region->nr_busy, 1,
+					      memory_order_relaxed) == 1;
+	bool wake = last && sf_fork_frozen();
+
+	sf_lock_release(&region->lock, SF_RANK_REGION);
+	if (SF_UNLIKELY(wake))
+		sf_lock_wake_all(&region->nr_busy);
+}
+
+void sf_region_check(struct sf_region *region)
+{
+	size_t nr_used = 0;
+	size_t page = 0;
+
+	sf_region_lock(region);
+	sf_tree_check(&region->tree);
+	while ((page = sf_tree_next(&region->tree, page, region->nr_pages,
+				    SF_LIVE, true)) < region->nr_pages) {
+		nr_used++;
+		page++;
+	}
+	if (nr_used != region->nr_used)
+		sf_fatal("bug: region %p counts %zu used pages, has %zu",
+			 (void *)region->base, region->nr_used, nr_used);
+	sf_region_unlock(region);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Regions: address space reserved in one go.
+ *
+ *	start                                                         start+len
+ *	| page | summaries, leaves -> | ... | data ->             | ... | page |
+ *	| NONE |     read-write       |NONE |    read-write       |     NONE   |
+ *	                  metadata frontier          data frontier
+ *
+ * Five mappings for life. Both frontiers move up by mprotect(), which needs no
+ * spare mapping. Data starts on a leaf boundary (2 MiB), so that a leaf is what
+ * one page table covers. The reserved pages at both ends and between metadata
+ * and data keep strangers from merging with us and their overflows from
+ * reaching our metadata.
+ *
+ * Data is committed ahead of need: in a forked child at the limit a frontier
+ * over memory that the parent touched can not move.
+ *
+ * A region for file views has no data frontier: its data stays reserved.
+ *
+ * Locks: `lock` protects the tree, the counters and nr_busy; `grow` the
+ * frontiers. No system call is made under `lock`. Between two critical
+ * sections of one operation nr_busy is raised; fork() waits until it is 0.
+ */
+#ifndef SF_VM_REGION_H
+#define SF_VM_REGION_H
+
+#include "os/lock.h"
+#include "os/page.h"
+#include "vm/tree.h"
+
+enum sf_region_kind {
+	SF_REGION_NORMAL,
+	SF_REGION_HUGE, /* huge pages wanted, released by whole leaves */
+	SF_REGION_VIEW, /* file views */
+};
+
+#define SF_REGION_MAPPINGS 5
+
+struct sf_region {
+	/* Fixed at birth. */
+	enum sf_region_kind kind;
+	uintptr_t start; /* of the reservation */
+	size_t len;
+	uintptr_t base; /* of the data */
+	size_t nr_pages;
+	uintptr_t metadata; /* where summaries and leaves start */
+
+	/* Under grow, read without it as a hint. */
+	struct sf_lock grow;
+	size_t metadata_len; /* accessible bytes from metadata on */
+
+	/* Under lock. */
+	struct sf_lock lock;
+	struct sf_tree tree;
+	size_t frontier; /* pages committed, from page 0 on */
+	size_t nr_used;	 /* live pages */
+	uint64_t nr_maps;
+	uint64_t nr_unmaps;
+	uint64_t nr_released_pages;
+	uint64_t nr_traps_skipped;
+	uint64_t nr_locked_releases;
+
+	/* Changed under lock; fork() sleeps on it. */
+	_Atomic uint32_t nr_busy;
+};
+
+/*
+ * Reserve a region of at least min_pages. 0 or -errno. Called under the state
+ * lock. Needs five spare mappings.
+ */
+int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
+		   size_t min_pages);
+
+/* Move the frontier to nr_pages or beyond. 0, -ENOMEM, -EAGAIN. */
+int sf_region_grow(struct sf_region *region, size_t nr_pages);
+
+/*
+ * Take the frontier back over free pages at the region's end, so that they are
+ * no longer charged. Best effort. Returns the bytes uncommitted.
+ */
+size_t sf_region_shrink(struct sf_region *region);
+
+/* Begin an operation: waits while a fork() is under way. */
+void sf_region_lock(struct sf_region *region);
+
+/* Lock again within an operation, or under a lock that fork() takes. */
+void sf_region_relock(struct sf_region *region);
+
+void sf_region_unlock(struct sf_region *region);
+
+/* Unlock to make a system call; sf_region_unlock_idle() must follow. */
+void sf_region_unlock_busy(struct sf_region *region);
+
+/* Unlock at the end of an operation that made system calls. */
+void sf_region_unlock_idle(struct sf_region *region);
+
+static inline uintptr_t sf_region_addr(const struct sf_region *region,
+				       size_t page)
+{
+	return region->base + (page << sf_page_shift);
+}
+
+static inline size_t sf_region_page(const struct sf_region *region,
+				    uintptr_t addr)
+{
+	return (addr - region->base) >> sf_page_shift;
+}
+
+/* The invariants, as code: fatal when one is broken. */
+void sf_region_check(struct sf_region *region);
+
+#endif

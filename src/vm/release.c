@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+/* The release ladder, see release.h. */
+#include "vm/release.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "os/maps.h"
+#include "os/page.h"
+#include "os/probe.h"
+
+#define MAX_RETRIES  8
+#define MAX_MAPPINGS 8
+
+/* MADV_DONTNEED; -EAGAIN is no answer. */
+static int discard(uintptr_t addr, size_t len)
+{
+	int err;
+	int tries = 0;
+
+	do {
+		err = sf_page_discard(addr, len);
+	} while (err == -EAGAIN && ++tries < MAX_RETRIES);
+	return err;
+}
+
+/*
+ * Take the lock off mappings that lie wholly in the range: that never splits
+ * one. A lock that reaches further is the caller's wish for other memory too.
+ */
+static void unlock_inside(uintptr_t addr, size_t len)
+{
+	uintptr_t at = addr;
+
+	for (int i = 0; i < MAX_MAPPINGS && at < addr + len; i++) {
+		struct sf_mapping mapping;
+
+		if (sf_maps_find(at, &mapping) != 0)
+			return;
+		if (mapping.start >= addr && mapping.end <= addr + len)
+			sf_page_unlock(mapping.start,
+				       mapping.end - mapping.start);
+		at = mapping.end;
+	}
+}
+
+/* Before 5.18. Unlocking a whole mapping never needs another one. */
+static bool unlock_and_discard(uintptr_t addr, size_t len)
+{
+	struct sf_mapping mapping;
+
+	if (sf_page_unlock(addr, len) == 0 && discard(addr, len) == 0)
+		return true;
+	if (sf_maps_find(addr, &mapping) != 0 || mapping.end < addr + len)
+		return false;
+	return sf_page_unlock(mapping.start, mapping.end - mapping.start) ==
+		       0 &&
+	       discard(addr, len) == 0;
+}
+
+bool sf_release_pages(uintptr_t addr, size_t len, bool *was_locked)
+{
+	int err = discard(addr, len);
+
+	if (SF_LIKELY(err == 0))
+		return true;
+	*was_locked = err == -EINVAL;
+	if (sf_probe_has(SF_FEATURE_DONTNEED_LOCKED) &&
+	    sf_page_discard_locked(addr, len) == 0) {
+		unlock_inside(addr, len);
+		return true;
+	}
+	/* A second look: what refused may have been passing. */
+	if (discard(addr, len) == 0 || unlock_and_discard(addr, len))
+		return true;
+	sf_assert(err == -ENOMEM);
+	return false;
+}
+
+static void release_pages(struct sf_release *release, uintptr_t addr,
+			  size_t len)
+{
+	if (!sf_release_pages(addr, len, &release->was_locked))
+		release->stuck = true;
+}
+
+/* Up to SF_TRAP_WHOLE_LEN: mark everything, else give up the trap. */
+static void release_and_mark_all(struct sf_release *release)
+{
+	bool have_tables =
+		(release->head_table && release->tail_table) ||
+		(sf_page_any_resident(release->addr, sf_page_size) &&
+		 sf_page_any_resident(release->addr + release->len -
+					      sf_page_size,
+				      sf_page_size));
+
+	if (have_tables) {
+		/* When it fails, part of the range may carry markers. */
+		release->marked_all = true;
+		if (sf_page_mark(release->addr, release->len) == 0)
+			return;
+	}
+	release->trap_skipped = true;
+	release_pages(release, release->addr, release->len);
+}
+
+/* Mark one page at an end whose pages are gone, unless it was left out. */
+static bool mark_end(struct sf_release *release, uintptr_t page, bool left_out)
+{
+	int err = sf_page_mark(page, sf_page_size);
+
+	if (err == 0)
+		return true;
+	release->trap_skipped = true;
+	if (left_out)
+		release_pages(release, page, sf_page_size);
+	return false;
+}
+
+/*
+ * Longer: discard all, then mark both ends. A page table that is covered whole
+ * goes away with the discarding, so where an end starts one its page is left
+ * out: marking frees it, and finds the table still there.
+ */
+static void release_and_mark_ends(struct sf_release *release)
+{
+	uintptr_t first = release->addr;
+	uintptr_t end = release->addr + release->len;
+	uintptr_t last = end - sf_page_size;
+	bool head = release->head_table ||
+		    sf_page_any_resident(first, sf_page_size);
+	bool tail = release->tail_table ||
+		    sf_page_any_resident(last, sf_page_size);
+	bool covers = release->len >= release->table_len;
+	bool head_out = head && covers && first % release->table_len == 0;
+	bool tail_out = tail && covers && end % release->table_len == 0;
+
+	if (head_out)
+		first += sf_page_size;
+	if (tail_out)
+		end -= sf_page_size;
+	release_pages(release, first, end - first);
+	if (head)
+		release->marked_head =
+			mark_end(release, release->addr, head_out);
+	if (tail)
+		release->marked_tail = mark_end(release, last, tail_out);
+	if (!head || !tail)
+		release->trap_skipped = true;
+}
+
+void sf_release(struct sf_release *release)
+{
+	if (!release->trap)
+		release_pages(release, release->addr, release->len);
+	else if (release->len <= SF_TRAP_WHOLE_LEN)
+		release_and_mark_all(release);
+	else
+		release_and_mark_ends(release);
+}

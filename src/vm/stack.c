@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/* Stacks and their guards, see stack.h. */
+#include "vm/stack.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/option.h"
+#include "os/probe.h"
+#include "vm/account.h"
+#include "vm/keep.h"
+
+static struct sf_extent body_of(const struct sf_extent *whole)
+{
+	return (struct sf_extent){ whole->region, whole->first + 1,
+				   whole->nr - 1 };
+}
+
+static struct sf_extent whole_of(const struct sf_extent *body)
+{
+	return (struct sf_extent){ body->region, body->first - 1,
+				   body->nr + 1 };
+}
+
+static unsigned planes_of(struct sf_region *region, size_t page)
+{
+	unsigned planes;
+
+	sf_region_lock(region);
+	planes = sf_tree_planes(&region->tree, page);
+	sf_region_unlock(region);
+	return planes;
+}
+
+/* Turn the first page of a fresh extent into the guard. */
+static bool make_guard(const struct sf_extent *whole)
+{
+	struct sf_region *region = whole->region;
+	bool marked = sf_option(SF_OPTION_TRAP) &&
+		      sf_probe_has(SF_FEATURE_GUARD) &&
+		      sf_page_mark(sf_extent_addr(whole), sf_page_size) == 0;
+
+	sf_region_lock(region);
+	sf_tree_clear(&region->tree, whole->first, 1, SF_LIVE);
+	if (marked)
+		sf_tree_set(&region->tree, whole->first, 1, SF_MARKED);
+	region->nr_used--;
+	sf_region_unlock(region);
+	return marked;
+}
+
+int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
+{
+	struct sf_extent whole;
+	int err;
+
+	if (sf_keep_take_stack(nr + 1, &whole)) {
+		*body = body_of(&whole);
+		sf_extent_revive(body, 0);
+		*guarded = planes_of(whole.region, whole.first) & SF_MARKED;
+	} else {
+		err = sf_extent_map(SF_REGION_NORMAL, nr + 1, sf_page_size, 0,
+				    &whole);
+		if (err != 0)
+			return err;
+		*body = body_of(&whole);
+		*guarded = make_guard(&whole);
+	}
+	if (!*guarded)
+		sf_count(SF_COUNT_GUARDS_MISSING, 1);
+	return 0;
+}
+
+/* A stack's body has a taken page before it that nobody owns. */
+static void check_is_stack(const char *call, const struct sf_extent *body)
+{
+	unsigned planes = body->first > 0 ?
+				  planes_of(body->region, body->first - 1) :
+				  0;
+
+	if ((planes & (SF_TAKEN | SF_LIVE)) != SF_TAKEN)
+		sf_fatal("%s(%p, %zu): not a stack, or already released", call,
+			 (void *)sf_extent_addr(body), sf_extent_len(body));
+}
+
+void sf_stack_unmap(const char *call, const struct sf_extent *body)
+{
+	struct sf_extent whole = whole_of(body);
+
+	check_is_stack(call, body);
+	sf_extent_unlive(call, body);
+	if (!sf_keep_put_stack(&whole))
+		sf_extent_release_kept(&whole, true);
+	sf_extent_end(body);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks: an extent whose first page is a guard page, kept for reuse with its
+ * guard in place. Where there are no guard markers that page is left out of
+ * use all the same, and the stack has no guard.
+ */
+#ifndef SF_VM_STACK_H
+#define SF_VM_STACK_H
+
+#include "vm/extent.h"
+
+/* A stack of nr pages: *body is its usable part. 0 or -errno. */
+int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded);
+
+/* Release the stack with this body; fatal unless there is one. */
+void sf_stack_unmap(const char *call, const struct sf_extent *body);
+
+#endif

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The tree of free runs, see tree.h: search, update, and the bits of pages.
+ */
+#include "vm/tree.h"
+
+#include "base/log.h"
+
+/* Free pages at a node's head and tail, and its longest free run. */
+struct runs {
+	size_t head;
+	size_t tail;
+	size_t max;
+};
+
+static size_t span_of(unsigned level)
+{
+	return SF_LEAF_PAGES << (4 * level);
+}
+
+static size_t nr_nodes(const struct sf_tree *tree, unsigned level)
+{
+	return tree->nr_leaf >> (4 * level);
+}
+
+static struct sf_lack *lack_of(const struct sf_tree *tree, unsigned level,
+			       size_t node)
+{
+	return level == 0 ? &tree->leaf[node].lack : &tree->level[level][node];
+}
+
+static struct runs runs_of(const struct sf_tree *tree, unsigned level,
+			   size_t node)
+{
+	size_t span = span_of(level);
+	const struct sf_lack *lack;
+
+	if (level == 0 && node >= tree->nr_ready)
+		return (struct runs){ span, span, span };
+	lack = lack_of(tree, level, node);
+	return (struct runs){ span - lack->head, span - lack->tail,
+			      span - lack->max };
+}
+
+/* Store runs; returns whether they differ from what was there. */
+static bool store_runs(struct sf_tree *tree, unsigned level, size_t node,
+		       struct runs runs)
+{
+	size_t span = span_of(level);
+	struct sf_lack *lack = lack_of(tree, level, node);
+	struct sf_lack next = {
+		.head = (uint32_t)(span - runs.head),
+		.tail = (uint32_t)(span - runs.tail),
+		.max = (uint32_t)(span - runs.max),
+	};
+
+	if (lack->head == next.head && lack->tail == next.tail &&
+	    lack->max == next.max)
+		return false;
+	*lack = next;
+	return true;
+}
+
+size_t sf_tree_summary_len(size_t nr_leaf)
+{
+	size_t len = 0;
+
+	for (size_t nr = nr_leaf; nr > SF_TREE_FANOUT;) {
+		nr /= SF_TREE_FANOUT;
+		len += nr * sizeof(struct sf_lack);
+	}
+	return len;
+}
+
+void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
+		  struct sf_leaf *leaves, uintptr_t base, unsigned page_shift)
+{
+	struct sf_lack *at = summaries;
+
+	sf_assert(sf_is_power_of_two(nr_leaf));
+	*tree = (struct sf_tree){
+		.leaf = leaves,
+		.nr_leaf = nr_leaf,
+		.base = base,
+		.page_shift = page_shift,
+	};
+	while (nr_nodes(tree, tree->top) > SF_TREE_FANOUT) {
+		tree->top++;
+		tree->level[tree->top] = at;
+		at += nr_nodes(tree, tree->top);
+	}
+}
+
+/*
+ * Search
+ */
+
+struct search {
+	const struct sf_tree *tree;
+	size_t nr;    /* pages wanted */
+	size_t align; /* bytes */
+	size_t lead;  /* the page of the run that is to be aligned */
+	size_t start; /* free run that ends where the search stands */
+	size_t len;
+};
+
+/* Where in the free run of len pages at start the wanted ones fit. */
+static size_t fit(const struct search *search, size_t start, size_t len)
+{
+	const struct sf_tree *tree = search->tree;
+	uintptr_t addr;
+	size_t skip;
+
+	if (len < search->nr)
+		return SF_NONE;
+	if (search->align >> tree->page_shift <= 1)
+		return start;
+	addr = tree->base + ((start + search->lead) << tree->page_shift);
+	skip = (-addr & (search->align - 1)) >> tree->page_shift;
+	return skip <= len - search->nr ? start + skip : SF_NONE;
+}
+
+/* Go on with a free run of len pages at start: lengthen the last or begin. */
+static void extend_run(struct search *search, size_t start, size_t len)
+{
+	if (search->start + search->len != start) {
+		search->start = start;
+		search->len = 0;
+	}
+	search->len += len;
+}
+
+/* The first page from bit on whose taken bit is taken, at most the span. */
+static size_t leaf_next(const struct sf_leaf *leaf, size_t bit, bool taken)
+{
+	while (bit < SF_LEAF_PAGES) {
+		uint64_t word = leaf->word[bit / 64].taken;
+		uint64_t rest = (taken ? word : ~word) >> (bit % 64);
+
+		if (rest != 0)
+			return bit + (size_t)__builtin_ctzll(rest);
+		bit = (bit | 63) + 1;
+	}
+	return SF_LEAF_PAGES;
+}
+
+static size_t search_leaf(struct search *search, size_t node)
+{
+	const struct sf_leaf *leaf = &search->tree->leaf[node];
+	size_t base = node * SF_LEAF_PAGES;
+	size_t bit = 0;
+
+	while ((bit = leaf_next(leaf, bit, false)) < SF_LEAF_PAGES) {
+		size_t end = leaf_next(leaf, bit, true);
+		size_t found;
+
+		extend_run(search, base + bit, end - bit);
+		found = fit(search, search->start, search->len);
+		if (found != SF_NONE)
+			return found;
+		bit = end;
+	}
+	return SF_NONE;
+}
+
+/*
+ * Look at nodes first to last of a level, in the order of addresses. Recurses
+ * once per level, only where a run that is long enough is known to lie.
+ */
+static size_t search_nodes(struct search *search, unsigned level, size_t first,
+			   size_t last)
+{
+	size_t span = span_of(level);
+
+	for (size_t node = first; node <= last; node++) {
+		struct runs runs = runs_of(search->tree, level, node);
+		size_t start = node * span;
+		size_t found;
+
+		if (runs.head > 0) {
+			extend_run(search, start, runs.head);
+			found = fit(search, search->start, search->len);
+			if (found != SF_NONE)
+				return found;
+		}
+		if (runs.head == span)
+			continue;
+		if (runs.max >= search->nr) {
+			search->len = 0;
+			found = level == 0 ?
+					search_leaf(search, node) :
+					search_nodes(
+						search, level - 1,
+						node * SF_TREE_FANOUT,
+						(node + 1) * SF_TREE_FANOUT -
+							1);
+			if (found != SF_NONE)
+				return found;
+		}
+		search->start = start + span - runs.tail;
+		search->len = runs.tail;
+	}
+	return SF_NONE;
+}
+
+size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
+		    size_t lead)
+{
+	struct search search = {
+		.tree = tree,
+		.nr = nr,
+		.align = align,
+		.lead = lead,
+	};
+
+	return search_nodes(&search, tree->top, 0,
+			    nr_nodes(tree, tree->top) - 1);
+}
+
+/*
+ * Update
+ */
+
+/* The longest run of ones in a word. */
+static size_t longest_ones(uint64_t x)
+{
+	size_t n = 0;
+
+	if (x == UINT64_MAX)
+		return 64;
+	while (x != 0) {
+		x &= x << 1;
+		n++;
+	}
+	return n;
+}
+
+static struct runs count_leaf(const struct sf_leaf *leaf)
+{
+	struct runs runs = { 0 };
+	size_t run = 0;
+	bool all_free = true;
+
+	for (size_t w = 0; w < SF_LEAF_WORDS; w++) {
+		uint64_t taken = leaf->word[w].taken;
+
+		if (taken == 0) {
+			run += 64;
+			continue;
+		}
+		run += (size_t)__builtin_ctzll(taken);
+		if (all_free)
+			runs.head = run;
+		all_free = false;
+		runs.max = sf_max(runs.max, run);
+		/* Inside the word, when something longer may hide there. */
+		if (runs.max < 64)
+			runs.max = sf_max(runs.max, longest_ones(~taken));
+		run = (size_t)__builtin_clzll(taken);
+	}
+	if (all_free)
+		runs.head = run;
+	runs.tail = run;
+	runs.max = sf_max(runs.max, run);
+	return runs;
+}
+
+static struct runs count_children(const struct sf_tree *tree, unsigned level,
+				  size_t node)
+{
+	size_t child_span = span_of(level - 1);
+	size_t first = node * SF_TREE_FANOUT;
+	struct runs runs = { 0 };
+	size_t run = 0;
+	bool all_free = true;
+
+	for (size_t i = 0; i < SF_TREE_FANOUT; i++) {
+		struct runs child = runs_of(tree, level - 1, first + i);
+
+		run += child.head;
+		if (child.head == child_span)
+			continue;
+		if (all_free)
+			runs.head = run;
+		all_free = false;
+		runs.max = sf_max(runs.max, sf_max(run, child.max));
+		run = child.tail;
+	}
+	if (all_free)
+		runs.head = run;
+	runs.tail = run;
+	runs.max = sf_max(runs.max, run);
+	return runs;
+}
+
+/* Bring the summaries above leaves first to last up to date. */
+static void update_parents(struct sf_tree *tree, size_t first, size_t last)
+{
+	for (unsigned level = 1; level <= tree->top; level++) {
+		bool changed = false;
+
+		first /= SF_TREE_FANOUT;
+		last /= SF_TREE_FANOUT;
+		for (size_t node = first; node <= last; node++)
+			changed |= store_runs(tree, level, node,
+					      count_children(tree, level,
+							     node));
+		if (!changed)
+			return;
+	}
+}
+
+/* The bits of a word that [first, first + nr) covers from first on. */
+static uint64_t word_mask(size_t first, size_t nr, size_t *covered)
+{
+	size_t bit = first % 64;
+	size_t n = sf_min(64 - bit, nr);
+
+	*covered = n;
+	return (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << bit;
+}
+
+static struct sf_word *word_at(const struct sf_tree *tree, size_t page)
+{
+	return &tree->leaf[page / SF_LEAF_PAGES]
+			.word[page % SF_LEAF_PAGES / 64];
+}
+
+void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t first_leaf = first / SF_LEAF_PAGES;
+	size_t last_leaf = (first + nr - 1) / SF_LEAF_PAGES;
+	bool changed = false;
+	size_t n;
+
+	sf_assert(last_leaf < tree->nr_ready);
+	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
+		uint64_t mask = word_mask(page, left, &n);
+		struct sf_word *word = word_at(tree, page);
+
+		sf_assert((word->taken & mask) == 0);
+		word->taken |= mask;
+	}
+	for (size_t leaf = first_leaf; leaf <= last_leaf; leaf++)
+		changed |= store_runs(tree, 0, leaf,
+				      count_leaf(&tree->leaf[leaf]));
+	if (changed)
+		update_parents(tree, first_leaf, last_leaf);
+}
+
+void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t first_leaf = first / SF_LEAF_PAGES;
+	size_t last_leaf = (first + nr - 1) / SF_LEAF_PAGES;
+	bool changed = false;
+	size_t n;
+
+	sf_assert(last_leaf < tree->nr_ready);
+	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
+		uint64_t mask = word_mask(page, left, &n);
+		struct sf_word *word = word_at(tree, page);
+
+		sf_assert((word->taken & mask) == mask);
+		word->taken &= ~mask;
+		word->live &= ~mask;
+		word->quiet &= ~mask;
+	}
+	for (size_t leaf = first_leaf; leaf <= last_leaf; leaf++)
+		changed |= store_runs(tree, 0, leaf,
+				      count_leaf(&tree->leaf[leaf]));
+	if (changed)
+		update_parents(tree, first_leaf, last_leaf);
+}
+
+size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max)
+{
+	size_t nr_pages = tree->nr_leaf * SF_LEAF_PAGES;
+	size_t end = sf_min(nr_pages, page + max);
+
+	if (page >= nr_pages)
+		return 0;
+	return sf_tree_next(tree, page, end, SF_TAKEN, true) - page;
+}
+
+/*
+ * Planes
+ */
+
+static void change(struct sf_word *word, uint64_t mask, unsigned planes,
+		   bool set)
+{
+	uint64_t value = set ? mask : 0;
+
+	if (planes & SF_LIVE)
+		word->live = (word->live & ~mask) | value;
+	if (planes & SF_MARKED)
+		word->marked = (word->marked & ~mask) | value;
+	if (planes & SF_QUIET)
+		word->quiet = (word->quiet & ~mask) | value;
+}
+
+static void change_all(struct sf_tree *tree, size_t first, size_t nr,
+		       unsigned planes, bool set)
+{
+	size_t n;
+
+	sf_assert((planes & SF_TAKEN) == 0);
+	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
+		uint64_t mask = word_mask(page, left, &n);
+
+		change(word_at(tree, page), mask, planes, set);
+	}
+}
+
+void sf_tree_set(struct sf_tree *tree, size_t first, size_t nr,
+		 unsigned planes)
+{
+	change_all(tree, first, nr, planes, true);
+}
+
+void sf_tree_clear(struct sf_tree *tree, size_t first, size_t nr,
+		   unsigned planes)
+{
+	change_all(tree, first, nr, planes, false);
+}
+
+/* The bits that are in all of the planes, or in any of them. */
+static uint64_t bits_of(const struct sf_word *word, unsigned planes, bool all)
+{
+	uint64_t plane[4] = { word->taken, word->live, word->marked,
+			      word->quiet };
+	uint64_t bits = all ? UINT64_MAX : 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if ((planes & (1u << i)) == 0)
+			continue;
+		bits = all ? bits & plane[i] : bits | plane[i];
+	}
+	return bits;
+}
+
+bool sf_tree_all(const struct sf_tree *tree, size_t first, size_t nr,
+		 unsigned planes)
+{
+	size_t n;
+
+	if ((first + nr - 1) / SF_LEAF_PAGES >= tree->nr_ready)
+		return false;
+	for (; nr > 0; first += n, nr -= n) {
+		uint64_t mask = word_mask(first, nr, &n);
+
+		if ((bits_of(word_at(tree, first), planes, true) & mask) !=
+		    mask)
+			return false;
+	}
+	return true;
+}
+
+bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
+		 unsigned planes)
+{
+	return sf_tree_next(tree, first, first + nr, planes, true) <
+	       first + nr;
+}
+
+size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
+		    unsigned plane, bool has)
+{
+	size_t ready = tree->nr_ready * SF_LEAF_PAGES;
+	size_t n;
+
+	while (first < end) {
+		uint64_t mask = word_mask(first, end - first, &n);
+		uint64_t bits;
+
+		if (first >= ready)
+			return has ? end : first;
+		bits = bits_of(word_at(tree, first), plane, false);
+		bits = (has ? bits : ~bits) & mask;
+		if (bits != 0)
+			return sf_align_down(first, 64) +
+			       (size_t)__builtin_ctzll(bits);
+		first += n;
+	}
+	return end;
+}
+
+unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
+{
+	const struct sf_word *word;
+	uint64_t bit = (uint64_t)1 << (page % 64);
+
+	if (page / SF_LEAF_PAGES >= tree->nr_ready)
+		return 0;
+	word = word_at(tree, page);
+	return (word->taken & bit ? SF_TAKEN : 0u) |
+	       (word->live & bit ? SF_LIVE : 0u) |
+	       (word->marked & bit ? SF_MARKED : 0u) |
+	       (word->quiet & bit ? SF_QUIET : 0u);
+}
+
+/*
+ * Check
+ */
+
+static void check_equal(const struct sf_tree *tree, unsigned level,
+			size_t node, struct runs counted)
+{
+	struct runs stored = runs_of(tree, level, node);
+
+	if (stored.head != counted.head || stored.tail != counted.tail ||
+	    stored.max != counted.max)
+		sf_fatal("bug: summary %zu of level %u is wrong", node, level);
+}
+
+void sf_tree_check(const struct sf_tree *tree)
+{
+	for (size_t node = 0; node < tree->nr_ready; node++) {
+		const struct sf_leaf *leaf = &tree->leaf[node];
+
+		check_equal(tree, 0, node, count_leaf(leaf));
+		for (size_t w = 0; w < SF_LEAF_WORDS; w++) {
+			const struct sf_word *word = &leaf->word[w];
+
+			if ((word->live & ~word->taken) != 0 ||
+			    (word->quiet & ~word->live) != 0)
+				sf_fatal("bug: bits of leaf %zu contradict",
+					 node);
+		}
+	}
+	for (unsigned level = 1; level <= tree->top; level++) {
+		size_t ready = tree->nr_ready / (span_of(level) /
+						 SF_LEAF_PAGES);
+
+		for (size_t node = 0; node < ready; node++)
+			check_equal(tree, level, node,
+				    count_children(tree, level, node));
+	}
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/* Releasing extents: finding them, proving them, and giving them back. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/option.h"
+#include "os/probe.h"
+#include "vm/account.h"
+#include "vm/extent.h"
+#include "vm/keep.h"
+#include "vm/release.h"
+#include "vm/state.h"
+
+void sf_extent_find(const char *call, const void *addr, size_t len, bool view,
+		    struct sf_extent *out)
+{
+	uintptr_t at = (uintptr_t)addr;
+	size_t nr = sf_extent_pages(len);
+	struct sf_region *region;
+
+	if ((at & (sf_page_size - 1)) != 0)
+		sf_fatal("%s(%p, %zu): address is not on a page boundary (%zu)",
+			 call, addr, len, sf_page_size);
+	region = sf_state_find(at, nr << sf_page_shift);
+	if (region == NULL || nr > SIZE_MAX >> sf_page_shift)
+		sf_fatal("%s(%p, %zu): not mapped by surefree", call, addr,
+			 len);
+	if (view != (region->kind == SF_REGION_VIEW))
+		sf_fatal("%s(%p, %zu): %s", call, addr, len,
+			 view ? "not a file view" :
+				"a file view; use surefree_unmap_file()");
+	*out = (struct sf_extent){ region, sf_region_page(region, at), nr };
+}
+
+/* Say what is wrong with the first page that is not live, and abort. */
+SF_NORETURN static void not_live(const char *call,
+				 const struct sf_extent *extent)
+{
+	const struct sf_tree *tree = &extent->region->tree;
+	size_t end = extent->first + extent->nr;
+	size_t page = sf_tree_next(tree, extent->first, end, SF_LIVE, false);
+	unsigned planes = sf_tree_planes(tree, page);
+	const char *cause = "is not mapped, or already released";
+
+	if (planes == (SF_TAKEN | SF_MARKED))
+		cause = "is a guard page";
+	sf_region_unlock(extent->region);
+	sf_fatal("%s(%p, %zu): page %p %s", call,
+		 (void *)sf_extent_addr(extent), sf_extent_len(extent),
+		 (void *)sf_region_addr(extent->region, page), cause);
+}
+
+void sf_extent_lock_live(const char *call, const struct sf_extent *extent)
+{
+	sf_region_lock(extent->region);
+	if (SF_UNLIKELY(!sf_tree_all(&extent->region->tree, extent->first,
+				     extent->nr, SF_LIVE)))
+		not_live(call, extent);
+}
+
+/*
+ * Huge pages go back whole: where the rest of a leaf at either end is free,
+ * take it into the extent, so that all of the leaf is released.
+ */
+static void widen_locked(struct sf_extent *extent)
+{
+	struct sf_tree *tree = &extent->region->tree;
+	size_t end = extent->first + extent->nr;
+	size_t leaf = sf_align_down(extent->first, SF_LEAF_PAGES);
+	size_t leaf_end = sf_align_up(end, SF_LEAF_PAGES);
+
+	if (leaf < extent->first &&
+	    !sf_tree_any(tree, leaf, extent->first - leaf, SF_TAKEN)) {
+		sf_tree_take(tree, leaf, extent->first - leaf);
+		extent->first = leaf;
+	}
+	if (end < leaf_end && !sf_tree_any(tree, end, leaf_end - end, SF_TAKEN))
+		sf_tree_take(tree, end, leaf_end - end);
+	else
+		leaf_end = end;
+	extent->nr = leaf_end - extent->first;
+}
+
+/* Fill in what the ladder must know. Called under the lock. */
+static void prepare_locked(const struct sf_extent *extent, bool trap,
+			   struct sf_release *release)
+{
+	const struct sf_leaf *leaf = extent->region->tree.leaf;
+	size_t last = extent->first + extent->nr - 1;
+
+	*release = (struct sf_release){
+		.addr = sf_extent_addr(extent),
+		.len = sf_extent_len(extent),
+		.table_len = SF_LEAF_PAGES << sf_page_shift,
+		.trap = trap && sf_option(SF_OPTION_TRAP) &&
+			sf_probe_has(SF_FEATURE_GUARD),
+		.head_table = leaf[extent->first / SF_LEAF_PAGES].has_table,
+		.tail_table = leaf[last / SF_LEAF_PAGES].has_table,
+	};
+}
+
+static void set_table(struct sf_tree *tree, size_t page, uint32_t has)
+{
+	tree->leaf[page / SF_LEAF_PAGES].has_table = has;
+}
+
+/*
+ * Note which pages carry markers now and which leaves have page tables: those
+ * with a marker do, those discarded whole may have lost theirs.
+ */
+static void note_marks_locked(const struct sf_extent *extent,
+			      const struct sf_release *release)
+{
+	struct sf_tree *tree = &extent->region->tree;
+	size_t first = extent->first;
+	size_t last = first + extent->nr - 1;
+	size_t leaf_end = sf_align_down(last + 1, SF_LEAF_PAGES);
+
+	if (release->marked_all) {
+		sf_tree_set(tree, first, extent->nr, SF_MARKED);
+		set_table(tree, first, 1);
+		set_table(tree, last, 1);
+		return;
+	}
+	for (size_t page = sf_align_up(first, SF_LEAF_PAGES); page < leaf_end;
+	     page += SF_LEAF_PAGES)
+		set_table(tree, page, 0);
+	if (release->marked_head) {
+		sf_tree_set(tree, first, 1, SF_MARKED);
+		set_table(tree, first, 1);
+	}
+	if (release->marked_tail) {
+		sf_tree_set(tree, last, 1, SF_MARKED);
+		set_table(tree, last, 1);
+	}
+}
+
+static bool is_guard_page(const struct sf_tree *tree, size_t page)
+{
+	return sf_tree_planes(tree, page) == (SF_TAKEN | SF_MARKED);
+}
+
+/* A guard page goes when neither neighbour needs it: free, or a guard too. */
+static void give_guard_locked(struct sf_tree *tree, size_t page, size_t other)
+{
+	if (is_guard_page(tree, page) &&
+	    ((sf_tree_planes(tree, other) & SF_TAKEN) == 0 ||
+	     is_guard_page(tree, other)))
+		sf_tree_give(tree, page, 1);
+}
+
+static void give_guards_locked(const struct sf_extent *extent)
+{
+	struct sf_tree *tree = &extent->region->tree;
+	size_t end = extent->first + extent->nr;
+
+	if (extent->first > 0)
+		give_guard_locked(tree, extent->first - 1,
+				  extent->first > 1 ? extent->first - 2 :
+						      SF_NONE);
+	give_guard_locked(tree, end, end + 1);
+}
+
+/* The second critical section of a release. */
+static void finish(const struct sf_extent *extent,
+		   const struct sf_release *release)
+{
+	struct sf_region *region = extent->region;
+
+	sf_region_relock(region);
+	note_marks_locked(extent, release);
+	region->nr_released_pages += extent->nr;
+	region->nr_traps_skipped += release->trap_skipped;
+	region->nr_locked_releases += release->was_locked;
+	if (SF_UNLIKELY(release->stuck)) {
+		/* Taken for ever: nobody gets memory that is not zero. */
+		sf_count(SF_COUNT_STUCK, 1);
+		sf_count(SF_COUNT_STUCK_LEN, release->len);
+	} else {
+		sf_tree_give(&region->tree, extent->first, extent->nr);
+		give_guards_locked(extent);
+	}
+	sf_region_unlock_idle(region);
+}
+
+/* Whether a guard page of ours lies beside the extent. */
+static bool has_guard_beside(const struct sf_extent *extent)
+{
+	const struct sf_tree *tree = &extent->region->tree;
+
+	return (extent->first > 0 && is_guard_page(tree, extent->first - 1)) ||
+	       is_guard_page(tree, extent->first + extent->nr);
+}
+
+void sf_extent_unmap(const char *call, const struct sf_extent *live)
+{
+	struct sf_extent extent = *live;
+	struct sf_region *region = extent.region;
+	struct sf_tree *tree = &region->tree;
+	struct sf_release release;
+	bool quiet;
+	bool keepable;
+
+	sf_extent_lock_live(call, &extent);
+	quiet = sf_tree_any(tree, extent.first, extent.nr, SF_QUIET);
+	keepable = sf_option(SF_OPTION_RETAIN) > 0 &&
+		   region->kind == SF_REGION_NORMAL &&
+		   !sf_tree_any(tree, extent.first, extent.nr, SF_MARKED) &&
+		   !has_guard_beside(&extent);
+	sf_tree_clear(tree, extent.first, extent.nr, SF_LIVE | SF_QUIET);
+	region->nr_used -= extent.nr;
+	region->nr_unmaps++;
+	if (region->kind == SF_REGION_HUGE)
+		widen_locked(&extent);
+	prepare_locked(&extent, !quiet, &release);
+	sf_region_unlock_busy(region);
+
+	if (keepable && sf_keep_put_range(&extent)) {
+		sf_extent_end(&extent);
+		return;
+	}
+	sf_release(&release);
+	finish(&extent, &release);
+}
+
+void sf_extent_unlive(const char *call, const struct sf_extent *extent)
+{
+	struct sf_region *region = extent->region;
+
+	sf_extent_lock_live(call, extent);
+	sf_tree_clear(&region->tree, extent->first, extent->nr,
+		      SF_LIVE | SF_QUIET);
+	region->nr_used -= extent->nr;
+	region->nr_unmaps++;
+	sf_region_unlock_busy(region);
+}
+
+void sf_extent_end(const struct sf_extent *extent)
+{
+	sf_region_relock(extent->region);
+	sf_region_unlock_idle(extent->region);
+}
+
+void sf_extent_release_kept(const struct sf_extent *extent, bool trap)
+{
+	struct sf_release release;
+
+	sf_region_relock(extent->region);
+	prepare_locked(extent, trap, &release);
+	sf_region_unlock_busy(extent->region);
+	sf_release(&release);
+	finish(extent, &release);
+}
