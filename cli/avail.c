@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "os/limit.h"
@@ -109,14 +110,30 @@ static size_t commit_left(void)
 	return limit > used ? limit - used : 0;
 }
 
+/* What RLIMIT_AS leaves when every mapping is used up with a page each. */
+static size_t address_space_left(void)
+{
+	size_t limit = sf_limit_address_space();
+	size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
+	size_t used, nr;
+
+	/* statm begins with the size of the process in pages. */
+	if (limit == SIZE_MAX || sf_limit_mappings(&nr) != 0 ||
+	    sf_proc_number("/proc/self/statm", &used) != 0 ||
+	    nr > limit / page_len)
+		return limit;
+	used = (used + nr) * page_len;
+	return limit > used ? limit - used : 0;
+}
+
 size_t sf_avail_memory(void)
 {
 	size_t avail = meminfo("MemAvailable:");
 
 	avail = sf_min(avail, cgroup_memory());
 	avail = sf_min(avail, commit_left());
-	/* A region takes half of the address space, the filling some more. */
-	avail = sf_min(avail, sf_limit_address_space() / 4);
+	/* Regions of surefree are reserved by halves of what is left. */
+	avail = sf_min(avail, address_space_left() / 4);
 	avail = sf_min(avail, sf_limit_data() / 2);
 	return avail / 5 * 4;
 }

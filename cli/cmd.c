@@ -17,10 +17,10 @@
 
 /* getopt's value of option i; the two that every command has come first. */
 #define OPT_VALUE(i) (256 + (int)(i))
-#define OPT_HELP OPT_VALUE(SF_OPTS_MAX)
-#define OPT_JSON OPT_VALUE(SF_OPTS_MAX + 1)
-#define OPT_VERSION OPT_VALUE(SF_OPTS_MAX + 2)
-#define HELP_COLUMN 20
+#define OPT_HELP     OPT_VALUE(SF_OPTS_MAX)
+#define OPT_JSON     OPT_VALUE(SF_OPTS_MAX + 1)
+#define OPT_VERSION  OPT_VALUE(SF_OPTS_MAX + 2)
+#define HELP_COLUMN  20
 
 void sf_cmd_say(const char *name, const char *fmt, ...)
 {
@@ -155,8 +155,7 @@ static int take_option(struct sf_args *args, size_t i, const char *text)
 	if (err == -EINVAL)
 		sf_cmd_say(args->name,
 			   "--%s: '%s' is not a %s; see '%s --help'", opt->name,
-			   text,
-			   opt->kind == SF_OPT_SIZE ? "size" : "number",
+			   text, opt->kind == SF_OPT_SIZE ? "size" : "number",
 			   args->name);
 	else
 		sf_cmd_say(args->name,

@@ -29,10 +29,10 @@ struct sf_opt {
 	const char *name; /* "size" for --size */
 	char letter;	  /* 's' for -s, or 0 */
 	enum sf_opt_kind kind;
-	const char *arg;     /* "SIZE"; NULL for a flag */
-	const char *help;    /* one phrase */
-	const char *def;     /* value when not given, as a user writes it */
-	uint64_t min, max;   /* of a count or size */
+	const char *arg;   /* "SIZE"; NULL for a flag */
+	const char *help;  /* one phrase */
+	const char *def;   /* value when not given, as a user writes it */
+	uint64_t min, max; /* of a count or size */
 };
 
 #define SF_OPTS_MAX 16
@@ -48,18 +48,18 @@ struct sf_cmd;
 /* A command line after parsing. */
 struct sf_args {
 	const struct sf_cmd *cmd;
-	char name[64];		       /* "surefree probe malloc" */
-	bool json;		       /* --json, here or before */
+	char name[64];			/* "surefree probe malloc" */
+	bool json;			/* --json, here or before */
 	struct sf_arg opt[SF_OPTS_MAX]; /* in the order of cmd->opts */
-	char **words;		       /* operands */
+	char **words;			/* operands */
 	int nr_words;
 };
 
 struct sf_cmd {
 	const char *name;
-	const char *summary;	    /* one phrase, no full stop */
-	const char *operands;	    /* "PID" for the synopsis; NULL: none */
-	const struct sf_opt *opts;  /* ends with a NULL name; NULL: none */
+	const char *summary;	   /* one phrase, no full stop */
+	const char *operands;	   /* "PID" for the synopsis; NULL: none */
+	const struct sf_opt *opts; /* ends with a NULL name; NULL: none */
 	const struct sf_cmd *const *subs; /* ends with NULL; NULL: none */
 	const char *examples[2];
 	/* Returns enum sf_exit. NULL: one of subs must be named. */

@@ -5,6 +5,7 @@
  * each experiment; without one named, the kernel and the first two.
  */
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -38,9 +39,24 @@ int sf_experiment_cannot(const char *name, int err)
 {
 	char buf[24];
 
-	sf_experiment_say(name, "cannot start a process (%s); free memory or "
-				"raise ulimit -u",
+	sf_experiment_say(name,
+			  "cannot start a process (%s); free memory or "
+			  "raise ulimit -u",
 			  sf_errno_name(-err, buf, sizeof(buf)));
+	return SF_EXIT_CANNOT;
+}
+
+int sf_experiment_ended(const char *name, const struct sf_child_end *end)
+{
+	if (end->signal == 0)
+		return SF_EXIT_FINE;
+	if (end->signal != SIGKILL && end->signal != SIGALRM)
+		return SF_EXIT_FINDING;
+	sf_experiment_say(
+		name, end->signal == SIGKILL ?
+			      "the process was killed, out of memory perhaps; "
+			      "free some" :
+			      "the process was stuck; try on an idle machine");
 	return SF_EXIT_CANNOT;
 }
 
@@ -90,7 +106,7 @@ static int run_munmap(const struct sf_args *args)
 	struct sf_out out;
 
 	sf_out_open(&out, args->json);
-	return finish(&out, sf_experiment_munmap(&out));
+	return finish(&out, sf_experiment_munmap(&out, args->opt[0].nr));
 }
 
 static int run_malloc(const struct sf_args *args)
@@ -121,7 +137,7 @@ static int run_all(const struct sf_args *args)
 
 	sf_out_open(&out, args->json);
 	code = sf_experiment_kernel(&out);
-	code = sf_experiment_worse(code, sf_experiment_munmap(&out));
+	code = sf_experiment_worse(code, sf_experiment_munmap(&out, 0));
 	code = sf_experiment_worse(code,
 				   sf_experiment_malloc(&out, &default_plan));
 	return finish(&out, code);
@@ -137,19 +153,26 @@ static const struct sf_cmd kernel = {
 	.run = run_kernel,
 };
 
+static const struct sf_opt munmap_opts[] = {
+	{ "count", 'n', SF_OPT_COUNT, "COUNT",
+	  "pages to map, not twice the limit", NULL, 2, 1000000000 },
+	{ 0 },
+};
+
 static const struct sf_cmd munmap_ = {
 	.name = "munmap",
 	.summary = "Map twice the limit in single pages, unmap every second one",
+	.opts = munmap_opts,
 	.examples = {
 		"surefree probe munmap",
-		"surefree probe munmap --json",
+		"surefree probe munmap -n 262144 --json",
 	},
 	.run = run_munmap,
 };
 
 static const struct sf_opt malloc_opts[] = {
-	{ "size", 's', SF_OPT_SIZE, "SIZE", "bytes of a block", DEFAULT_SIZE,
-	  1, (uint64_t)1 << 40 },
+	{ "size", 's', SF_OPT_SIZE, "SIZE", "bytes of a block", DEFAULT_SIZE, 1,
+	  (uint64_t)1 << 40 },
 	{ "count", 'n', SF_OPT_COUNT, "COUNT", "number of blocks",
 	  DEFAULT_COUNT, 2, 100000000 },
 	{ "spare", 0, SF_OPT_COUNT, "N", "mappings to leave unused",
@@ -184,8 +207,7 @@ static const struct sf_cmd *const subs[] = {
 
 const struct sf_cmd sf_cmd_probe = {
 	.name = "probe",
-	.summary = "Show what the limit on mappings does here, and what surefree "
-		   "does",
+	.summary = "Show what the limit on mappings does here",
 	.subs = subs,
 	.examples = {
 		"surefree probe",

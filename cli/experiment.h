@@ -20,7 +20,8 @@ struct sf_malloc_plan {
 };
 
 int sf_experiment_kernel(struct sf_out *out);
-int sf_experiment_munmap(struct sf_out *out);
+/* nr_pages 0: twice the limit. */
+int sf_experiment_munmap(struct sf_out *out, size_t nr_pages);
 int sf_experiment_malloc(struct sf_out *out, const struct sf_malloc_plan *plan);
 int sf_experiment_threads(struct sf_out *out);
 
@@ -30,6 +31,12 @@ void sf_experiment_say(const char *name, const char *fmt, ...)
 
 /* Say that no child could be had, or what ended it. Returns CANNOT. */
 int sf_experiment_cannot(const char *name, int err);
+
+/*
+ * FINDING when a signal ended the child, CANNOT and a line on stderr when it
+ * says nothing about mappings (killed, or stuck), FINE when none did.
+ */
+int sf_experiment_ended(const char *name, const struct sf_child_end *end);
 
 /* Of two results, the one to exit with: FINDING, else CANNOT, else FINE. */
 int sf_experiment_worse(int a, int b);

@@ -101,26 +101,39 @@ static int settle(struct sf_fill *fill, size_t limit, size_t spare)
 	return -EBUSY;
 }
 
-int sf_fill_up(struct sf_fill *fill, size_t spare)
+/* How many to use up into *missing, the limit into *limit. 0 or -errno. */
+static int look(size_t spare, size_t *limit, size_t *missing)
 {
-	size_t limit, nr, missing;
-	int err;
+	size_t nr;
+	int err = sf_limit_mappings(limit);
 
-	*fill = (struct sf_fill){ 0 };
-	err = sf_limit_mappings(&limit);
 	if (err == 0)
 		err = sf_maps_count(0, &nr);
 	if (err != 0)
 		return err;
-	if (nr > limit || spare > limit - nr)
+	if (nr > *limit || spare > *limit - nr)
 		return -ERANGE;
-	missing = limit - nr - spare;
-	if (missing == 0)
-		return 0;
-	if (missing > SF_FILL_MAX)
+	*missing = *limit - nr - spare;
+	if (*missing > SF_FILL_MAX)
 		return -E2BIG;
-	if (missing * SF_FILL_COST > sf_avail_memory())
-		return -ENOMEM;
+	return *missing * SF_FILL_COST <= sf_avail_memory() ? 0 : -ENOMEM;
+}
+
+int sf_fill_check(size_t spare)
+{
+	size_t limit, missing;
+
+	return look(spare, &limit, &missing);
+}
+
+int sf_fill_up(struct sf_fill *fill, size_t spare)
+{
+	size_t limit, missing;
+	int err = look(spare, &limit, &missing);
+
+	*fill = (struct sf_fill){ 0 };
+	if (err != 0 || missing == 0)
+		return err;
 	fill->page_len = (size_t)sysconf(_SC_PAGESIZE);
 	fill->len = (missing + 2 * SLACK) * fill->page_len;
 	fill->addr = mmap(NULL, fill->len, PROT_NONE,

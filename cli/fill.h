@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SF_FILL_MAX	((size_t)8 << 20) /* mappings; half a minute */
-#define SF_FILL_COST	((size_t)320)	  /* kernel memory for one of them */
+#define SF_FILL_MAX  ((size_t)8 << 20) /* mappings; half a minute */
+#define SF_FILL_COST ((size_t)320)     /* kernel memory for one of them */
 
 struct sf_fill {
 	char *addr;
@@ -37,6 +37,9 @@ struct sf_fill {
  * (memory or address space), -EBUSY (the number changes by itself).
  */
 int sf_fill_up(struct sf_fill *fill, size_t spare);
+
+/* 0, or the error that sf_fill_up() would give without trying. */
+int sf_fill_check(size_t spare);
 
 /* Give them back. Cannot fail, not at the limit either. */
 void sf_fill_empty(struct sf_fill *fill);

@@ -15,11 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CELL_LEN 96
+#define CELL_LEN  96
 #define LABEL_LEN 30
-#define BOLD "\033[1m"
-#define RED "\033[31m"
-#define PLAIN "\033[0m"
+#define BOLD	  "\033[1m"
+#define RED	  "\033[31m"
+#define PLAIN	  "\033[0m"
 
 struct sf_cell sf_cell_none(void)
 {

@@ -36,8 +36,8 @@ static void write_features(struct sf_out *out)
 		cells[i][NAME] = sf_cell_text(info->name);
 		cells[i][HERE] = sf_cell_bool(here);
 		cells[i][SINCE] = sf_cell_text(info->since);
-		cells[i][EFFECT] =
-			sf_cell_text(here ? info->use : info->without);
+		cells[i][EFFECT] = sf_cell_text(here ? info->use :
+						       info->without);
 	}
 	sf_out_table(out, &table);
 }

@@ -6,8 +6,8 @@
  * one in two, and at the limit it is refused.
  *
  * Where there is not enough memory for that many pages, mappings are used up
- * beforehand and twice those left are mapped. What stays resident is the
- * kernel's own number.
+ * beforehand and four pages for each one left are mapped. What stays resident
+ * is the kernel's own number.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@
 #include "os/maps.h"
 #include "surefree.h"
 
-#define NAME	   "munmap"
+#define NAME	    "munmap"
 #define PAGES_LEAST 256
 
 struct plan {
@@ -39,6 +39,7 @@ struct way {
 	const char *name;
 	int (*map)(size_t len, char **out);
 	int (*unmap)(char *addr, size_t len);
+	size_t (*mappings)(void); /* that it has taken before it is used */
 };
 
 /* What a child found; in shared memory. */
@@ -75,6 +76,11 @@ static int plain_unmap(char *addr, size_t len)
 	return munmap(addr, len) == 0 ? 0 : -errno;
 }
 
+static size_t plain_mappings(void)
+{
+	return 0;
+}
+
 static int surefree_way_map(size_t len, char **out)
 {
 	*out = surefree_map(len, 0);
@@ -87,9 +93,18 @@ static int surefree_way_unmap(char *addr, size_t len)
 	return 0;
 }
 
+/* Its region, if there is one already; the parent may have reserved it. */
+static size_t surefree_way_mappings(void)
+{
+	struct surefree_stats stats = { .size = sizeof(stats) };
+
+	return surefree_stats(&stats) == 0 ? stats.nr_mappings : 0;
+}
+
 static const struct way ways[] = {
-	{ "munmap()", plain_map, plain_unmap },
-	{ "surefree_unmap()", surefree_way_map, surefree_way_unmap },
+	{ "munmap()", plain_map, plain_unmap, plain_mappings },
+	{ "surefree_unmap()", surefree_way_map, surefree_way_unmap,
+	  surefree_way_mappings },
 };
 
 static void map_all(const struct run *run, char **pages)
@@ -139,6 +154,7 @@ static void work(void *arg)
 		result->err = sf_maps_count(0, &result->nr_mappings_before);
 	if (result->err != 0)
 		return;
+	result->nr_mappings_before -= run->way->mappings();
 	map_all(run, (char **)(void *)pages);
 	result->err = sf_maps_resident(&result->resident_before);
 	if (result->err != 0)
@@ -149,12 +165,38 @@ static void work(void *arg)
 		result->err = sf_maps_count(0, &result->nr_mappings_after);
 }
 
-/* How many pages, and how many mappings to leave for them. 0 or CANNOT. */
-static int make_plan(struct plan *plan)
+/* Memory is short by so much that mappings must be used up first, or too. */
+static int plan_fewer(struct plan *plan, size_t cost, size_t avail)
+{
+	size_t fill_cost = sf_min(plan->limit, SF_FILL_MAX) * SF_FILL_COST;
+	char need[24], have[24];
+
+	sf_out_size_text(sf_min(plan->nr_pages, SIZE_MAX / cost) * cost, need,
+			 sizeof(need));
+	sf_out_size_text(avail, have, sizeof(have));
+	if (plan->limit > SF_FILL_MAX ||
+	    avail < fill_cost + PAGES_LEAST * cost) {
+		sf_experiment_say(NAME,
+				  "with a limit of %zu mappings this takes %s "
+				  "of memory, %s can be had; try where "
+				  "vm.max_map_count is lower or memory larger",
+				  plan->limit, need, have);
+		return SF_EXIT_CANNOT;
+	}
+	plan->nr_pages = (avail - fill_cost) / cost;
+	plan->spare = plan->nr_pages / 4;
+	sf_experiment_say(NAME,
+			  "takes %s of memory, %s can be had: %zu pages with "
+			  "%zu mappings spare instead",
+			  need, have, plan->nr_pages, plan->spare);
+	return SF_EXIT_FINE;
+}
+
+/* How many pages, and how many mappings to leave for them. FINE or CANNOT. */
+static int make_plan(struct plan *plan, size_t nr_pages)
 {
 	size_t avail = sf_avail_memory();
-	size_t cost, fill_cost;
-	char need[24], have[24];
+	size_t cost;
 
 	*plan = (struct plan){ .page_len = (size_t)sysconf(_SC_PAGESIZE) };
 	if (sf_limit_mappings(&plan->limit) != 0 ||
@@ -164,28 +206,9 @@ static int make_plan(struct plan *plan)
 	}
 	/* A page, its place in the array, and half a mapping. */
 	cost = plan->page_len + sizeof(char *) + SF_FILL_COST / 2;
-	plan->nr_pages = 2 * plan->limit;
-	if (plan->limit <= SF_FILL_MAX && plan->nr_pages * cost <= avail)
-		return SF_EXIT_FINE;
-	fill_cost = sf_min(plan->limit, SF_FILL_MAX) * SF_FILL_COST;
-	sf_out_size_text(sf_min(plan->limit, SIZE_MAX / 4 / cost) * 2 * cost,
-			 need, sizeof(need));
-	sf_out_size_text(avail, have, sizeof(have));
-	if (plan->limit > SF_FILL_MAX ||
-	    avail < fill_cost + PAGES_LEAST * cost) {
-		sf_experiment_say(NAME,
-				  "reaching the limit of %zu mappings takes %s "
-				  "of memory, %s can be had; try where "
-				  "vm.max_map_count is lower or memory larger",
-				  plan->limit, need, have);
-		return SF_EXIT_CANNOT;
-	}
-	plan->nr_pages = (avail - fill_cost) / cost;
-	plan->spare = plan->nr_pages / 2;
-	sf_experiment_say(NAME,
-			  "twice the limit takes %s of memory, %s can be had: "
-			  "%zu pages with %zu mappings spare instead",
-			  need, have, plan->nr_pages, plan->spare);
+	plan->nr_pages = nr_pages != 0 ? nr_pages : 2 * plan->limit;
+	if (plan->nr_pages > avail / cost)
+		return plan_fewer(plan, cost, avail);
 	return SF_EXIT_FINE;
 }
 
@@ -230,20 +253,18 @@ static void make_row(const struct run *run, struct sf_cell *cells, char *buf,
 	cells[THROUGH] = sf_cell_text(run->way->name);
 	cells[MAPPED] = sf_cell_count(result->nr_mapped);
 	cells[CALLS] = sf_cell_count(result->nr_calls);
-	cells[FAILED] =
-		sf_cell_mark(sf_cell_count(result->nr_failed), failed);
-	cells[FIRST_INDEX] =
-		failed ? sf_cell_count(result->first_index) : none;
+	cells[FAILED] = sf_cell_mark(sf_cell_count(result->nr_failed), failed);
+	cells[FIRST_INDEX] = failed ? sf_cell_count(result->first_index) : none;
 	cells[FIRST_ADDR] = failed ? sf_cell_addr(result->first_addr) : none;
-	cells[FIRST_ERROR] =
-		failed ? sf_cell_text(sf_errno_name(result->first_err, buf,
-						    buf_len)) :
-			 none;
+	cells[FIRST_ERROR] = failed ? sf_cell_text(
+					      sf_errno_name(result->first_err,
+							    buf, buf_len)) :
+				      none;
 	cells[TO_RELEASE] = sf_cell_size(due);
 	cells[STILL] = sf_cell_mark(sf_cell_size(due - gone), failed);
 	cells[MAPPINGS] = sf_cell_count(used(result));
-	cells[ENDED] = sf_cell_text(sf_child_end_text(
-		&run->end, buf + buf_len, buf_len));
+	cells[ENDED] = sf_cell_text(
+		sf_child_end_text(&run->end, buf + buf_len, buf_len));
 }
 
 static void write_result(struct sf_out *out, const struct run *runs,
@@ -294,9 +315,9 @@ static int run_way(struct run *run)
 	if (run->result->nr_mapped < run->plan->nr_pages)
 		sf_experiment_say(NAME, "only %zu of %zu pages could be mapped",
 				  run->result->nr_mapped, run->plan->nr_pages);
-	if (run->end.signal != 0 || run->result->nr_failed > 0)
+	if (run->result->nr_failed > 0)
 		return SF_EXIT_FINDING;
-	return SF_EXIT_FINE;
+	return sf_experiment_ended(NAME, &run->end);
 }
 
 static int run_ways(struct sf_out *out, const struct plan *plan,
@@ -314,16 +335,17 @@ static int run_ways(struct sf_out *out, const struct plan *plan,
 		if (one == SF_EXIT_CANNOT)
 			break;
 	}
-	write_result(out, runs, i);
+	if (i > 0)
+		write_result(out, runs, i);
 	return code;
 }
 
-int sf_experiment_munmap(struct sf_out *out)
+int sf_experiment_munmap(struct sf_out *out, size_t nr_pages)
 {
 	size_t len = SF_NR(ways) * sizeof(struct result);
 	struct result *results;
 	struct plan plan;
-	int code = make_plan(&plan);
+	int code = make_plan(&plan, nr_pages);
 
 	if (code != SF_EXIT_FINE)
 		return code;

@@ -123,7 +123,8 @@ static void work(void *arg)
 
 enum { STACKS, CREATED, CREATE_FAILED, JOINED, ENDED, NR_COLUMNS };
 
-static void write_result(struct sf_out *out, const struct run *runs)
+static void write_result(struct sf_out *out, const struct run *runs,
+			 size_t nr_runs)
 {
 	static const struct sf_column columns[NR_COLUMNS] = {
 		[STACKS] = { "stacks", "stacks" },
@@ -138,18 +139,18 @@ static void write_result(struct sf_out *out, const struct run *runs)
 		.columns = columns,
 		.nr_columns = NR_COLUMNS,
 		.cells = cells[0],
-		.nr_rows = NR_KINDS,
+		.nr_rows = nr_runs,
 	};
 	char bufs[NR_KINDS][24];
 	size_t i;
 
-	for (i = 0; i < NR_KINDS; i++) {
+	for (i = 0; i < nr_runs; i++) {
 		const struct result *result = runs[i].result;
 
 		cells[i][STACKS] = sf_cell_text(kind_names[i]);
 		cells[i][CREATED] = sf_cell_count(result->nr_created);
-		cells[i][CREATE_FAILED] =
-			sf_cell_count(result->nr_create_failed);
+		cells[i][CREATE_FAILED] = sf_cell_count(
+			result->nr_create_failed);
 		cells[i][JOINED] = sf_cell_count(result->nr_joined);
 		cells[i][ENDED] = sf_cell_mark(
 			sf_cell_text(sf_child_end_text(&runs[i].end, bufs[i],
@@ -157,6 +158,13 @@ static void write_result(struct sf_out *out, const struct run *runs)
 			runs[i].end.signal != 0);
 	}
 	sf_out_table(out, &table);
+}
+
+static int cannot_fill(int err)
+{
+	sf_experiment_say(NAME, "cannot use up the mappings: %s",
+			  sf_fill_why(err));
+	return SF_EXIT_CANNOT;
 }
 
 /* Run one kind. FINE, FINDING, or CANNOT after a message. */
@@ -167,13 +175,8 @@ static int run_kind(struct run *run)
 
 	if (err != 0)
 		return sf_experiment_cannot(NAME, err);
-	if (run->end.signal != 0)
-		return SF_EXIT_FINDING;
-	if (result->err != 0) {
-		sf_experiment_say(NAME, "cannot use up the mappings: %s",
-				  sf_fill_why(result->err));
-		return SF_EXIT_CANNOT;
-	}
+	if (result->err != 0)
+		return cannot_fill(result->err);
 	if (result->nr_create_failed > 0) {
 		sf_experiment_say(NAME,
 				  "%zu of %d threads could not be created; "
@@ -181,18 +184,22 @@ static int run_kind(struct run *run)
 				  result->nr_create_failed, NR_THREADS);
 		return SF_EXIT_CANNOT;
 	}
-	return SF_EXIT_FINE;
+	return sf_experiment_ended(NAME, &run->end);
 }
 
 int sf_experiment_threads(struct sf_out *out)
 {
 	size_t len = NR_KINDS * sizeof(struct result);
-	struct result *results = sf_child_share(len);
 	struct run runs[NR_KINDS];
+	struct result *results;
 	int code = SF_EXIT_FINE;
+	int one = sf_fill_check(0);
 	char libc[32];
 	size_t i;
 
+	if (one != 0)
+		return cannot_fill(one);
+	results = sf_child_share(len);
 	if (results == NULL)
 		return sf_experiment_cannot(NAME, -ENOMEM);
 	sf_experiment_libc(libc, sizeof(libc));
@@ -203,9 +210,13 @@ int sf_experiment_threads(struct sf_out *out)
 		sf_out_value(out, "libc", "", sf_cell_text(libc));
 	for (i = 0; i < NR_KINDS; i++) {
 		runs[i] = (struct run){ (enum kind)i, &results[i], { 0 } };
-		code = sf_experiment_worse(code, run_kind(&runs[i]));
+		one = run_kind(&runs[i]);
+		code = sf_experiment_worse(code, one);
+		if (one == SF_EXIT_CANNOT)
+			break;
 	}
-	write_result(out, runs);
+	if (i > 0)
+		write_result(out, runs, i);
 	sf_child_unshare(results, len);
 	return code;
 }

@@ -28,21 +28,23 @@ A Linux process may hold at most $limit mappings (vm.max_map_count). Giving
 back memory can need one more of them: munmap() of the middle of a mapping cuts
 it in two. At the limit the kernel refuses, and the memory stays.
 
-1. With munmap(): what plain Linux fails to release, and libsurefree beside it.
+1. munmap() of every second page: look at "failed calls" and "still resident",
+   on the left through the kernel alone, on the right through libsurefree.
 
 EOF
 experiment probe munmap
 cat <<EOF
-2. With malloc() and free(), in a process close to the limit. free() cannot
-   report that munmap() failed: the memory is lost without a word.
+2. malloc() and free(), in a process with room for mappings, in one close to
+   the limit, and the same blocks through libsurefree. free() has no way to say
+   that memory could not be given back: look at what is still resident when all
+   is freed.
 
 EOF
 experiment probe malloc
 
 if [ $found -gt 0 ]; then
-	echo "Found in $found of 2 experiments: memory that was released by the"
-	echo "program and not by the kernel. With libsurefree it is released."
+	echo "So much for memory that a program gave back and that stayed. The last"
+	echo "column is the same work through libsurefree: README.md says how."
 else
-	echo "No failure was found on this system."
+	echo "Nothing failed on this system."
 fi
-echo "More: surefree probe --help, README.md"

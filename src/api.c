@@ -74,6 +74,7 @@ static bool map_retained(size_t nr, unsigned flags, struct sf_extent *out)
 static int map(size_t len, size_t align, unsigned flags, struct sf_extent *out)
 {
 	enum sf_region_kind kind = SF_REGION_NORMAL;
+	int err;
 
 	if (len == 0 || (flags & ~MAP_FLAGS) != 0 || !sf_is_power_of_two(align))
 		return -EINVAL;
@@ -91,7 +92,13 @@ static int map(size_t len, size_t align, unsigned flags, struct sf_extent *out)
 	if (align <= sf_page_size &&
 	    map_retained(sf_extent_pages(len), flags, out))
 		return 0;
-	return sf_extent_map(kind, sf_extent_pages(len), align, flags, out);
+	err = sf_extent_map(kind, sf_extent_pages(len), align, flags, out);
+	if (err == 0 || kind != SF_REGION_HUGE)
+		return err;
+	/* No mappings for a region of huge pages: small ones do. */
+	sf_count(SF_COUNT_HUGE_MISSING, 1);
+	return sf_extent_map(SF_REGION_NORMAL, sf_extent_pages(len), align,
+			     flags, out);
 }
 
 SF_EXPORT void *surefree_map_aligned(size_t len, size_t align, unsigned flags)

@@ -49,5 +49,5 @@ ${CC:-cc} -static -DVERSION="\"$version\"" "$here/installed.c" \
 "$root/static" || fail "the static program failed"
 
 if [ -x "$prefix/bin/surefree" ]; then
-	"$prefix/bin/surefree" --version >/dev/null || fail "surefree --version"
+	"$prefix/bin/surefree" --help >/dev/null || fail "surefree --help"
 fi

@@ -145,7 +145,7 @@ int sf_page_unlock(uintptr_t addr, size_t len)
 
 bool sf_page_any_resident(uintptr_t addr, size_t len)
 {
-	unsigned char vec[64];
+	unsigned char vec[1024];
 	size_t chunk_len = sizeof(vec) << sf_page_shift;
 
 	for (size_t done = 0; done < len; done += chunk_len) {

@@ -98,7 +98,19 @@ static void take_locked(struct sf_region *region, size_t first, size_t nr,
 	if (todo->nr_marked > 0)
 		sf_tree_clear(tree, first, nr, SF_MARKED);
 	region->nr_used += nr;
-	region->nr_maps++;
+}
+
+/* The lowest free run; with room to grow behind it where that is wanted. */
+static size_t find_locked(const struct sf_region *region, size_t nr,
+			  size_t align, size_t lead, unsigned flags)
+{
+	size_t start = SF_NONE;
+
+	if ((flags & SF_EXTENT_ROOM) != 0)
+		start = sf_tree_find(&region->tree, 2 * nr, align, lead);
+	if (start == SF_NONE)
+		start = sf_tree_find(&region->tree, nr, align, lead);
+	return start;
 }
 
 /* 0, -ENOSPC: no room here, or -errno: room, but it can't be committed. */
@@ -109,10 +121,11 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 	for (;;) {
 		size_t nr_all = nr + 2 * lead;
 		size_t start;
+		bool is_low;
 		int err;
 
 		sf_region_lock(region);
-		start = sf_tree_find(&region->tree, nr_all, align, lead);
+		start = find_locked(region, nr_all, align, lead, flags);
 		if (start == SF_NONE || start + nr_all > region->nr_pages) {
 			sf_region_unlock(region);
 			return -ENOSPC;
@@ -120,7 +133,11 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 		if (start + nr_all <= region->frontier) {
 			take_locked(region, start + lead, nr, lead, flags,
 				    todo);
+			region->nr_maps++;
+			is_low = sf_region_is_low(region, start + nr_all);
 			sf_region_unlock(region);
+			if (SF_UNLIKELY(is_low))
+				sf_region_grow_ahead(region, start + nr_all);
 			*out = (struct sf_extent){ region, start + lead, nr };
 			return 0;
 		}
@@ -152,8 +169,10 @@ static int take(enum sf_region_kind kind, size_t nr, size_t align, size_t lead,
 				refused = err;
 		}
 		/* What can't be committed here can't be elsewhere. */
-		if (refused != 0)
+		if (refused != 0) {
+			sf_count(SF_COUNT_COMMITS_REFUSED, 1);
 			return refused;
+		}
 		err = sf_state_add_region(
 			kind, nr + 2 * lead + (align >> sf_page_shift), seen);
 		if (err != 0)
@@ -171,7 +190,6 @@ static void undo(const struct sf_extent *extent, size_t lead)
 	sf_tree_give(&region->tree, extent->first - lead,
 		     extent->nr + 2 * lead);
 	region->nr_used -= extent->nr;
-	region->nr_maps--;
 	sf_region_unlock(region);
 }
 
@@ -189,7 +207,7 @@ static int unmark(const struct sf_extent *extent, const struct todo *todo)
 	 * Empty page tables stand in the way of huge pages. Discarding all that
 	 * they cover gives them back, where the kernel can.
 	 */
-	if (todo->nr_marked > 0 && extent->region->kind == SF_REGION_HUGE)
+	if (extent->region->kind == SF_REGION_HUGE)
 		sf_page_discard(sf_extent_addr(extent), sf_extent_len(extent));
 	return 0;
 }
@@ -293,7 +311,6 @@ static bool grow_locked(const struct sf_extent *extent, size_t nr_more,
 	if (next + nr_more > region->frontier)
 		return false;
 	take_locked(region, next, nr_more, 0, flags, todo);
-	region->nr_maps--;
 	return true;
 }
 
@@ -327,9 +344,6 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 	*err = unmark(&more, &todo);
 	if (*err != 0) {
 		undo(&more, 0);
-		sf_region_relock(region);
-		region->nr_maps++;
-		sf_region_unlock(region);
 		return false;
 	}
 	if ((!todo.head_table || !todo.tail_table) && traps_wanted(flags))

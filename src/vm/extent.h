@@ -18,9 +18,13 @@ struct sf_extent {
 	size_t nr;
 };
 
+/* A flag besides SUREFREE_*: leave as many addresses free behind it. */
+#define SF_EXTENT_ROOM 0x80000000u
+
 /*
  * Map nr pages, the first at a multiple of align bytes. flags: SUREFREE_GUARDED
- * (takes a page more on either side), POPULATE, NOTRAP. 0 or -errno.
+ * (takes a page more on either side), POPULATE, NOTRAP and SF_EXTENT_ROOM.
+ * 0 or -errno.
  */
 int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		  unsigned flags, struct sf_extent *out);
@@ -45,14 +49,23 @@ void sf_extent_unmap(const char *call, const struct sf_extent *extent);
  */
 void sf_extent_unlive(const char *call, const struct sf_extent *extent);
 
-/* The operation that sf_extent_unlive() began is over. */
+/* The same for an extent that is taken already. */
+void sf_extent_begin(const struct sf_extent *extent);
+
+/* The operation that one of these began is over. */
 void sf_extent_end(const struct sf_extent *extent);
 
 /*
- * Release an extent that is taken and not live. May be called within an
- * operation on another region.
+ * Release an extent that is taken and not live, within an operation on this
+ * region or another.
  */
 void sf_extent_release_kept(const struct sf_extent *extent, bool trap);
+
+/*
+ * Turn a live page that carries a marker into the guard page of the map before
+ * it. A guard page behind it that nobody needs any more becomes free.
+ */
+void sf_extent_make_guard(const struct sf_extent *page);
 
 /* Make pages that are taken and not live the caller's again. */
 void sf_extent_revive(const struct sf_extent *extent, unsigned flags);

@@ -53,7 +53,7 @@ static void prepare(void)
 		sf_region_relock(sf_state_region(i));
 }
 
-static void release(void)
+static void parent(void)
 {
 	size_t nr = sf_state_nr_regions();
 
@@ -67,8 +67,19 @@ static void release(void)
 	sf_state_unlock();
 }
 
+static void child(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	/* Threads that were at work do not exist here. */
+	for (size_t i = 0; i < nr; i++)
+		atomic_store_explicit(&sf_state_region(i)->nr_busy, 0,
+				      memory_order_relaxed);
+	parent();
+}
+
 void sf_fork_init(void)
 {
 	/* Fails only without memory for the list; fork() works then as before. */
-	pthread_atfork(prepare, release, release);
+	pthread_atfork(prepare, parent, child);
 }

@@ -3,6 +3,7 @@
 #include "vm/keep.h"
 
 #include "base/option.h"
+#include "os/sys.h"
 #include "vm/account.h"
 #include "vm/release.h"
 
@@ -44,9 +45,7 @@ static _Atomic size_t retained_peak_len;
 static struct shard *own_shard(void)
 {
 	/* Thread descriptors lie far apart; any spread will do. */
-	uintptr_t thread = (uintptr_t)__builtin_thread_pointer();
-
-	return &shards[(thread * 0x9e3779b97f4a7c15u) >> 61];
+	return &shards[(sf_arch_thread() * 0x9e3779b97f4a7c15u) >> 61];
 }
 
 static struct entry *entry_at(struct shard *shard, uint16_t number)
@@ -340,7 +339,9 @@ size_t sf_keep_trim(size_t keep_len)
 				return released_len;
 			if (!pop_oldest(&shards[i], keep_len > 0, &entry))
 				break;
+			sf_extent_begin(&entry.extent);
 			release_entry(&entry);
+			sf_extent_end(&entry.extent);
 			if (entry.has_pages)
 				released_len += sf_extent_len(&entry.extent);
 		}

@@ -67,6 +67,8 @@ int sf_range_guard(const char *call, const struct sf_extent *extent)
 	sf_region_lock(region);
 	/* Also after a failure: part of the range may carry markers. */
 	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
+	if (err == 0)
+		sf_tree_note_tables(&region->tree, extent->first, extent->nr);
 	sf_region_unlock(region);
 	if (err == 0)
 		return 0;
@@ -203,7 +205,8 @@ static int move(const char *call, const struct sf_extent *extent, size_t nr,
 	size_t align = extent->region->kind == SF_REGION_HUGE ?
 			       SF_LEAF_PAGES << sf_page_shift :
 			       sf_page_size;
-	int err = sf_extent_map(extent->region->kind, nr, align, flags, out);
+	int err = sf_extent_map(extent->region->kind, nr, align,
+				flags | SF_EXTENT_ROOM, out);
 
 	if (err != 0)
 		return err;
@@ -224,12 +227,25 @@ static int populate_new(const struct sf_extent *extent, size_t old_nr)
 				(extent->nr - old_nr) << sf_page_shift);
 }
 
-static void shrink(const char *call, const struct sf_extent *extent, size_t nr)
+static void shrink(const char *call, const struct sf_extent *extent, size_t nr,
+		   bool guarded)
 {
 	struct sf_extent tail = *extent;
 
 	tail.first += nr;
 	tail.nr -= nr;
+	if (tail.nr == 0)
+		return;
+	if (guarded) {
+		struct sf_extent page = { tail.region, tail.first, 1 };
+
+		/* The map stays guarded: its guard page moves down. */
+		if (sf_range_guard(call, &page) == 0) {
+			sf_extent_make_guard(&page);
+			tail.first++;
+			tail.nr--;
+		}
+	}
 	if (tail.nr > 0)
 		sf_extent_unmap(call, &tail);
 }
@@ -250,7 +266,8 @@ int sf_range_resize(const char *call, const struct sf_extent *extent,
 
 	*out = (struct sf_extent){ extent->region, extent->first, nr };
 	if (nr <= extent->nr) {
-		shrink(call, extent, nr);
+		shrink(call, extent, nr,
+		       (map_flags & SUREFREE_GUARDED) != 0);
 		return 0;
 	}
 	if (!sf_extent_grow(extent, nr - extent->nr, map_flags, &err)) {

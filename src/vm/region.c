@@ -13,6 +13,9 @@
 /* Small steps where committed memory is charged or populated at once. */
 #define STRICT_AHEAD_LEN ((size_t)1 << 20)
 
+/* A summary holds lengths of less than 2^32 pages. */
+#define MAX_LEAVES ((size_t)1 << 22)
+
 /* A region takes at most this share of a limited address space. */
 #define ADDRESS_SPACE_SHARE 16
 
@@ -54,9 +57,8 @@ static size_t wanted_leaves(size_t min_leaf)
 
 	if (limit_len != SIZE_MAX)
 		want_len = sf_min(want_len, limit_len / ADDRESS_SPACE_SHARE);
-	/* A tree describes at most 2^32 - 1 pages per summary. */
-	want_len = sf_min(want_len, (size_t)UINT32_MAX / 2 << sf_page_shift);
-	return sf_max(power_of_two_up(want_len / leaf_len() / 2 + 1),
+	return sf_max(sf_min(power_of_two_up(want_len / leaf_len() / 2 + 1),
+			     MAX_LEAVES),
 		      min_leaf);
 }
 
@@ -119,7 +121,7 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 	uintptr_t start;
 	int err = -ENOMEM;
 
-	if (min_leaf > ((size_t)1 << 47) / leaf_len())
+	if (min_leaf > MAX_LEAVES)
 		return -ENOMEM;
 	for (size_t nr_leaf = want; nr_leaf >= min_leaf; nr_leaf /= 2) {
 		err = sf_page_reserve(reservation_len(nr_leaf), &start);
@@ -135,7 +137,6 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 			return 0;
 		/* More than one mapping: never refused. */
 		sf_page_unmap(region->start, region->len);
-		break;
 	}
 	sf_count(SF_COUNT_REGIONS_REFUSED, 1);
 	return err;
@@ -153,20 +154,16 @@ static bool is_locked(const struct sf_region *region, size_t frontier)
 			       sf_page_size) == -EINVAL;
 }
 
-/* How far to move the frontier when nr_pages are needed. */
-static size_t grow_target(const struct sf_region *region, size_t frontier,
-			  size_t nr_pages)
+/* How much to keep committed ahead of need: nothing where it is populated. */
+static size_t ahead_pages(const struct sf_region *region, size_t frontier)
 {
-	size_t ahead_len = sf_option(SF_OPTION_AHEAD);
-	size_t target = nr_pages;
+	size_t len = sf_option(SF_OPTION_AHEAD);
 
 	if (is_locked(region, frontier))
-		return nr_pages;
+		return 0;
 	if (sf_limit_data() != SIZE_MAX || sf_limit_overcommit_strict())
-		target += sf_min(ahead_len, STRICT_AHEAD_LEN) >> sf_page_shift;
-	else
-		target += sf_max(ahead_len >> sf_page_shift, nr_pages / 8);
-	return sf_min(target, region->nr_pages);
+		len = sf_min(len, STRICT_AHEAD_LEN);
+	return len >> sf_page_shift;
 }
 
 /* Make the leaves of the first nr_pages accessible. */
@@ -197,12 +194,14 @@ static int grow_to(struct sf_region *region, size_t frontier, size_t nr_pages)
 			      (nr_pages - frontier) << sf_page_shift);
 }
 
-static void set_frontier(struct sf_region *region, size_t nr_pages)
+static void set_frontier(struct sf_region *region, size_t nr_pages,
+			 size_t ahead)
 {
 	size_t nr_leaf = (nr_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
 
 	sf_region_relock(region);
 	region->frontier = nr_pages;
+	region->ahead = ahead;
 	region->tree.nr_ready = sf_max(region->tree.nr_ready, nr_leaf);
 	sf_region_unlock(region);
 }
@@ -221,27 +220,50 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 {
 	size_t frontier;
 	size_t target;
+	size_t ahead;
 	int err = 0;
 
 	sf_lock_acquire(&region->grow, SF_RANK_GROW);
 	frontier = get_frontier(region);
 	if (frontier < nr_pages) {
-		target = grow_target(region, frontier, nr_pages);
+		ahead = ahead_pages(region, frontier);
+		target = sf_min(nr_pages + ahead, region->nr_pages);
 		err = grow_to(region, frontier, target);
 		if (err != 0 && target > nr_pages) {
 			target = nr_pages;
 			err = grow_to(region, frontier, target);
 		}
 		if (err == 0)
-			set_frontier(region, target);
-		else
-			sf_count(SF_COUNT_COMMITS_REFUSED, 1);
+			set_frontier(region, target, ahead);
 	}
 	sf_lock_release(&region->grow, SF_RANK_GROW);
 	return err;
 }
 
-/* Take the free pages at the frontier out of the tree; returns the first. */
+bool sf_region_is_low(const struct sf_region *region, size_t end)
+{
+	return region->frontier - end < region->ahead &&
+	       region->frontier < region->nr_pages &&
+	       region->frontier != region->refused;
+}
+
+void sf_region_grow_ahead(struct sf_region *region, size_t end)
+{
+	size_t want = sf_min(end + region->ahead, region->nr_pages);
+
+	if (sf_region_grow(region, want) == 0)
+		return;
+	/* Not again until something changes: this costs two system calls. */
+	sf_region_relock(region);
+	region->refused = region->frontier;
+	sf_region_unlock(region);
+}
+
+/*
+ * Take the free pages at the frontier out of the tree, but for those to keep
+ * ahead of need; returns the first. A frontier at 0 could not move up again
+ * without a spare mapping.
+ */
 static size_t take_free_end(struct sf_region *region)
 {
 	size_t end = region->frontier;
@@ -254,6 +276,7 @@ static size_t take_free_end(struct sf_region *region)
 			break;
 		first = leaf;
 	}
+	first = sf_min(end, first + sf_max(region->ahead, SF_LEAF_PAGES));
 	if (first < end)
 		sf_tree_take(&region->tree, first, end - first);
 	return first;

@@ -31,7 +31,7 @@
 
 enum sf_region_kind {
 	SF_REGION_NORMAL,
-	SF_REGION_HUGE, /* huge pages wanted, released by whole leaves */
+	SF_REGION_HUGE, /* huge pages wanted */
 	SF_REGION_VIEW, /* file views */
 };
 
@@ -54,6 +54,8 @@ struct sf_region {
 	struct sf_lock lock;
 	struct sf_tree tree;
 	size_t frontier; /* pages committed, from page 0 on */
+	size_t ahead;	 /* pages to keep committed beyond those in use */
+	size_t refused;	 /* the frontier that could not be moved ahead */
 	size_t nr_used;	 /* live pages */
 	uint64_t nr_maps;
 	uint64_t nr_unmaps;
@@ -74,6 +76,13 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 
 /* Move the frontier to nr_pages or beyond. 0, -ENOMEM, -EAGAIN. */
 int sf_region_grow(struct sf_region *region, size_t nr_pages);
+
+/*
+ * Called under lock: whether less is committed beyond page `end` than there
+ * should be. Then sf_region_grow_ahead() is called without it; best effort.
+ */
+bool sf_region_is_low(const struct sf_region *region, size_t end);
+void sf_region_grow_ahead(struct sf_region *region, size_t end);
 
 /*
  * Take the frontier back over free pages at the region's end, so that they are

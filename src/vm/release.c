@@ -84,17 +84,39 @@ static void release_pages(struct sf_release *release, uintptr_t addr,
 		release->stuck = true;
 }
 
+/*
+ * Whether a page table exists for a page of the range: it does when any page
+ * that it covers is resident.
+ */
+static bool table_exists(const struct sf_release *release, uintptr_t page)
+{
+	uintptr_t start = sf_align_down(page, release->table_len);
+	uintptr_t first = sf_max(start, release->addr);
+	uintptr_t end = sf_min(start + release->table_len,
+			       release->addr + release->len);
+
+	return sf_page_any_resident(first, end - first);
+}
+
+/* Find out about both ends what the caller does not know. */
+static void look_for_tables(struct sf_release *release)
+{
+	uintptr_t last = release->addr + release->len - sf_page_size;
+	bool same = release->addr / release->table_len ==
+		    last / release->table_len;
+
+	if (!release->head_table)
+		release->head_table = table_exists(release, release->addr);
+	if (same)
+		release->tail_table = release->head_table;
+	if (!release->tail_table)
+		release->tail_table = table_exists(release, last);
+}
+
 /* Up to SF_TRAP_WHOLE_LEN: mark everything, else give up the trap. */
 static void release_and_mark_all(struct sf_release *release)
 {
-	bool have_tables =
-		(release->head_table && release->tail_table) ||
-		(sf_page_any_resident(release->addr, sf_page_size) &&
-		 sf_page_any_resident(release->addr + release->len -
-					      sf_page_size,
-				      sf_page_size));
-
-	if (have_tables) {
+	if (release->head_table && release->tail_table) {
 		/* When it fails, part of the range may carry markers. */
 		release->marked_all = true;
 		if (sf_page_mark(release->addr, release->len) == 0)
@@ -127,10 +149,8 @@ static void release_and_mark_ends(struct sf_release *release)
 	uintptr_t first = release->addr;
 	uintptr_t end = release->addr + release->len;
 	uintptr_t last = end - sf_page_size;
-	bool head = release->head_table ||
-		    sf_page_any_resident(first, sf_page_size);
-	bool tail = release->tail_table ||
-		    sf_page_any_resident(last, sf_page_size);
+	bool head = release->head_table;
+	bool tail = release->tail_table;
 	bool covers = release->len >= release->table_len;
 	bool head_out = head && covers && first % release->table_len == 0;
 	bool tail_out = tail && covers && end % release->table_len == 0;
@@ -151,9 +171,12 @@ static void release_and_mark_ends(struct sf_release *release)
 
 void sf_release(struct sf_release *release)
 {
-	if (!release->trap)
+	if (!release->trap) {
 		release_pages(release, release->addr, release->len);
-	else if (release->len <= SF_TRAP_WHOLE_LEN)
+		return;
+	}
+	look_for_tables(release);
+	if (release->len <= SF_TRAP_WHOLE_LEN)
 		release_and_mark_all(release);
 	else
 		release_and_mark_ends(release);

@@ -18,7 +18,8 @@
  *
  * A marker needs a page table. Making one could fail, or get the process
  * killed where its memory cgroup is full, so a page is marked only where a
- * table exists: the caller knows, or the page is resident.
+ * table exists: the caller knows, or a page that it covers is resident. Memory
+ * that was never touched, cut out of the middle of a larger map, gets no trap.
  */
 #ifndef SF_VM_RELEASE_H
 #define SF_VM_RELEASE_H

@@ -499,6 +499,14 @@ unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
 	       (word->quiet & bit ? SF_QUIET : 0u);
 }
 
+void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t last = (first + nr - 1) / SF_LEAF_PAGES;
+
+	for (size_t leaf = first / SF_LEAF_PAGES; leaf <= last; leaf++)
+		tree->leaf[leaf].has_table = 1;
+}
+
 /*
  * Check
  */

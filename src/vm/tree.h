@@ -125,6 +125,9 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 /* The planes of one page; 0 for pages not ready or beyond the region. */
 unsigned sf_tree_planes(const struct sf_tree *tree, size_t page);
 
+/* Note that page tables exist for these pages, since they carry markers. */
+void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr);
+
 /* Free pages from page on, without a gap, at most max. */
 size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max);
 

@@ -58,29 +58,6 @@ void sf_extent_lock_live(const char *call, const struct sf_extent *extent)
 		not_live(call, extent);
 }
 
-/*
- * Huge pages go back whole: where the rest of a leaf at either end is free,
- * take it into the extent, so that all of the leaf is released.
- */
-static void widen_locked(struct sf_extent *extent)
-{
-	struct sf_tree *tree = &extent->region->tree;
-	size_t end = extent->first + extent->nr;
-	size_t leaf = sf_align_down(extent->first, SF_LEAF_PAGES);
-	size_t leaf_end = sf_align_up(end, SF_LEAF_PAGES);
-
-	if (leaf < extent->first &&
-	    !sf_tree_any(tree, leaf, extent->first - leaf, SF_TAKEN)) {
-		sf_tree_take(tree, leaf, extent->first - leaf);
-		extent->first = leaf;
-	}
-	if (end < leaf_end && !sf_tree_any(tree, end, leaf_end - end, SF_TAKEN))
-		sf_tree_take(tree, end, leaf_end - end);
-	else
-		leaf_end = end;
-	extent->nr = leaf_end - extent->first;
-}
-
 /* Fill in what the ladder must know. Called under the lock. */
 static void prepare_locked(const struct sf_extent *extent, bool trap,
 			   struct sf_release *release)
@@ -99,11 +76,6 @@ static void prepare_locked(const struct sf_extent *extent, bool trap,
 	};
 }
 
-static void set_table(struct sf_tree *tree, size_t page, uint32_t has)
-{
-	tree->leaf[page / SF_LEAF_PAGES].has_table = has;
-}
-
 /*
  * Note which pages carry markers now and which leaves have page tables: those
  * with a marker do, those discarded whole may have lost theirs.
@@ -118,20 +90,20 @@ static void note_marks_locked(const struct sf_extent *extent,
 
 	if (release->marked_all) {
 		sf_tree_set(tree, first, extent->nr, SF_MARKED);
-		set_table(tree, first, 1);
-		set_table(tree, last, 1);
+		if (!release->trap_skipped)
+			sf_tree_note_tables(tree, first, extent->nr);
 		return;
 	}
 	for (size_t page = sf_align_up(first, SF_LEAF_PAGES); page < leaf_end;
 	     page += SF_LEAF_PAGES)
-		set_table(tree, page, 0);
+		tree->leaf[page / SF_LEAF_PAGES].has_table = 0;
 	if (release->marked_head) {
 		sf_tree_set(tree, first, 1, SF_MARKED);
-		set_table(tree, first, 1);
+		sf_tree_note_tables(tree, first, 1);
 	}
 	if (release->marked_tail) {
 		sf_tree_set(tree, last, 1, SF_MARKED);
-		set_table(tree, last, 1);
+		sf_tree_note_tables(tree, last, 1);
 	}
 }
 
@@ -159,6 +131,17 @@ static void give_guards_locked(const struct sf_extent *extent)
 				  extent->first > 1 ? extent->first - 2 :
 						      SF_NONE);
 	give_guard_locked(tree, end, end + 1);
+}
+
+void sf_extent_make_guard(const struct sf_extent *page)
+{
+	struct sf_region *region = page->region;
+
+	sf_region_lock(region);
+	sf_tree_clear(&region->tree, page->first, 1, SF_LIVE | SF_QUIET);
+	region->nr_used--;
+	give_guard_locked(&region->tree, page->first + 1, page->first + 2);
+	sf_region_unlock(region);
 }
 
 /* The second critical section of a release. */
@@ -192,35 +175,32 @@ static bool has_guard_beside(const struct sf_extent *extent)
 	       is_guard_page(tree, extent->first + extent->nr);
 }
 
-void sf_extent_unmap(const char *call, const struct sf_extent *live)
+void sf_extent_unmap(const char *call, const struct sf_extent *extent)
 {
-	struct sf_extent extent = *live;
-	struct sf_region *region = extent.region;
+	struct sf_region *region = extent->region;
 	struct sf_tree *tree = &region->tree;
 	struct sf_release release;
 	bool quiet;
 	bool keepable;
 
-	sf_extent_lock_live(call, &extent);
-	quiet = sf_tree_any(tree, extent.first, extent.nr, SF_QUIET);
+	sf_extent_lock_live(call, extent);
+	quiet = sf_tree_any(tree, extent->first, extent->nr, SF_QUIET);
 	keepable = sf_option(SF_OPTION_RETAIN) > 0 &&
 		   region->kind == SF_REGION_NORMAL &&
-		   !sf_tree_any(tree, extent.first, extent.nr, SF_MARKED) &&
-		   !has_guard_beside(&extent);
-	sf_tree_clear(tree, extent.first, extent.nr, SF_LIVE | SF_QUIET);
-	region->nr_used -= extent.nr;
+		   !sf_tree_any(tree, extent->first, extent->nr, SF_MARKED) &&
+		   !has_guard_beside(extent);
+	sf_tree_clear(tree, extent->first, extent->nr, SF_LIVE | SF_QUIET);
+	region->nr_used -= extent->nr;
 	region->nr_unmaps++;
-	if (region->kind == SF_REGION_HUGE)
-		widen_locked(&extent);
-	prepare_locked(&extent, !quiet, &release);
+	prepare_locked(extent, !quiet, &release);
 	sf_region_unlock_busy(region);
 
-	if (keepable && sf_keep_put_range(&extent)) {
-		sf_extent_end(&extent);
+	if (keepable && sf_keep_put_range(extent)) {
+		sf_extent_end(extent);
 		return;
 	}
 	sf_release(&release);
-	finish(&extent, &release);
+	finish(extent, &release);
 }
 
 void sf_extent_unlive(const char *call, const struct sf_extent *extent)
@@ -233,6 +213,12 @@ void sf_extent_unlive(const char *call, const struct sf_extent *extent)
 	region->nr_used -= extent->nr;
 	region->nr_unmaps++;
 	sf_region_unlock_busy(region);
+}
+
+void sf_extent_begin(const struct sf_extent *extent)
+{
+	sf_region_lock(extent->region);
+	sf_region_unlock_busy(extent->region);
 }
 
 void sf_extent_end(const struct sf_extent *extent)

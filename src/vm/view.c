@@ -29,17 +29,17 @@ static time_t now(void)
 	return time.tv_sec;
 }
 
-/* Count the mappings and allow views accordingly. 0 or -errno. */
+/* Count the mappings and allow views accordingly. 0 or -ENOSPC. */
 static int recount(void)
 {
 	size_t keep = sf_option(SF_OPTION_VIEW_RESERVE) + VIEW_MAPPINGS;
 	size_t limit;
 	size_t nr;
 	size_t spare;
-	int err = sf_maps_count(0, &nr);
 
-	if (err != 0)
-		return err;
+	/* Without /proc nothing can be foreseen; mmap() itself decides. */
+	if (sf_maps_count(0, &nr) != 0)
+		return 0;
 	sf_limit_mappings(&limit);
 	spare = limit > nr ? limit - nr : 0;
 	if (spare < keep) {
@@ -53,7 +53,7 @@ static int recount(void)
 	return 0;
 }
 
-/* Whether a further view leaves the reserve alone. 0, -ENOSPC or -errno. */
+/* Whether a further view leaves the reserve alone. 0 or -ENOSPC. */
 static int admit(void)
 {
 	/* Relaxed: threads that race may overdraw by one view each. */

@@ -22,6 +22,7 @@
 
 static char path[64]; /* of the cgroup, while there is one */
 static bool is_v2;
+static int usage_fd = -1; /* in the child; opening fails when it is full */
 
 /* 0 or -errno. */
 static int write_text(const char *dir, const char *name, const char *text)
@@ -83,6 +84,11 @@ struct entry {
 static int enter_cgroup(void *arg)
 {
 	const struct entry *entry = arg;
+	char file[128];
+
+	snprintf(file, sizeof(file), "%s/%s", path,
+		 is_v2 ? "memory.current" : "memory.usage_in_bytes");
+	usage_fd = open(file, O_RDONLY | O_CLOEXEC);
 
 	if (!entry->killable &&
 	    write_text("/proc/self", "oom_score_adj", "-1000") != 0)
@@ -118,18 +124,9 @@ int test_in_cgroup(size_t limit_len, bool killable, int (*fn)(void *arg),
 
 size_t test_cgroup_usage(void)
 {
-	char file[128];
 	char text[32];
-	ssize_t n;
-	int fd;
+	ssize_t n = pread(usage_fd, text, sizeof(text) - 1, 0);
 
-	snprintf(file, sizeof(file), "%s/%s", path,
-		 is_v2 ? "memory.current" : "memory.usage_in_bytes");
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';

@@ -35,9 +35,10 @@ size_t test_page(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static char *map_pages(size_t len, int prot, int flags)
+/* At hint, where that is free, or anywhere. */
+static char *map_pages(char *hint, size_t len, int prot, int flags)
 {
-	return (char *)syscall(SYS_mmap, NULL, len, prot,
+	return (char *)syscall(SYS_mmap, hint, len, prot,
 			       flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
@@ -95,7 +96,7 @@ bool test_emulated(void)
 
 	/* No kernel knows this advice; qemu-user says 0 to all of them. */
 	if (answer == 0) {
-		char *p = map_pages(test_page(), PROT_NONE, MAP_PRIVATE);
+		char *p = map_pages(NULL, test_page(), PROT_NONE, MAP_PRIVATE);
 
 		answer = syscall(SYS_madvise, p, test_page(), 9999) == 0 ? 2 :
 									   1;
@@ -138,7 +139,7 @@ static bool fill_bulk(long wanted)
 	char *p;
 
 	bulk_len = ((size_t)missing + 4) * page;
-	bulk = map_pages(bulk_len, PROT_NONE, MAP_PRIVATE);
+	bulk = map_pages(NULL, bulk_len, PROT_NONE, MAP_PRIVATE);
 	if (bulk == MAP_FAILED) {
 		bulk = NULL;
 		return false;
@@ -156,13 +157,21 @@ static bool fill_bulk(long wanted)
 	return missing == 0;
 }
 
+/* A page well below the bulk, so as not to close a hole that a test made. */
+static char *map_top(void)
+{
+	char *hint = bulk - ((size_t)1 << 30) + nr_top * test_page();
+
+	return map_pages(hint, test_page(), PROT_NONE, MAP_SHARED);
+}
+
 /* Map single pages, or unmap them where missing is negative. */
 static bool fill_top(long missing)
 {
 	for (; missing < 0 && nr_top > 0; missing++)
 		syscall(SYS_munmap, top[--nr_top], test_page());
 	for (; missing > 0 && nr_top <= TOP_NR; missing--) {
-		char *p = map_pages(test_page(), PROT_NONE, MAP_SHARED);
+		char *p = map_top();
 
 		if (p == MAP_FAILED)
 			return false;
@@ -187,7 +196,7 @@ bool test_can_exceed(void)
 
 	if (answer != 0 || !test_fill(0))
 		return answer == 2;
-	p = map_pages(test_page(), PROT_NONE, MAP_SHARED);
+	p = map_top();
 	answer = p == MAP_FAILED ? 1 : 2;
 	if (p != MAP_FAILED)
 		syscall(SYS_munmap, p, test_page());

@@ -90,11 +90,21 @@ size_t test_status(const char *name)
 	return read_kb("/proc/self/status", name);
 }
 
+size_t test_rollup(const char *name)
+{
+	return read_kb("/proc/self/smaps_rollup", name);
+}
+
+size_t test_meminfo(const char *name)
+{
+	return read_kb("/proc/meminfo", name);
+}
+
 /* status is only nearly right (per-CPU counters); the roll-up walks tables. */
 size_t test_rss_anon(void)
 {
 	if (access("/proc/self/smaps_rollup", R_OK) == 0)
-		return read_kb("/proc/self/smaps_rollup", "Anonymous");
+		return test_rollup("Anonymous");
 	return test_status("RssAnon");
 }
 

@@ -144,8 +144,14 @@ size_t test_resident(const void *addr, size_t len);
 /* Resident anonymous bytes of this process, exact (from its page tables). */
 size_t test_rss_anon(void);
 
-/* The line "name: N kB" of /proc/self/status ("VmPTE", "VmLck") in bytes. */
+/*
+ * The line "name: N kB" in bytes, 0 where there is none: of /proc/self/status
+ * ("VmPTE", "VmLck"), /proc/self/smaps_rollup ("AnonHugePages") and
+ * /proc/meminfo ("Committed_AS").
+ */
 size_t test_status(const char *name);
+size_t test_rollup(const char *name);
+size_t test_meminfo(const char *name);
 
 /*
  * Read the byte at addr and write it back. 0 when both went well, else the
@@ -176,7 +182,10 @@ int test_in_child(int (*fn)(void *arg), void *arg);
 int test_in_cgroup(size_t limit_len, bool killable, int (*fn)(void *arg),
 		   void *arg);
 
-/* Bytes charged to that cgroup; called by fn. */
+/*
+ * Bytes charged to that cgroup; called by fn. Where it is full, nothing that
+ * opens a file works: test_mappings(), test_resident() and the like.
+ */
 size_t test_cgroup_usage(void);
 
 /* Whether it is of cgroup version 2. */

@@ -101,13 +101,13 @@ static void guarded_memory_can_be_mapped(void)
 	extra_at_limit(&(struct extra_case){ prepare_guarded, release });
 }
 
-/* What the default of the option "ahead" promises to a forked child. */
-static int map_48_mib(void *arg)
+/* Half of what the option "ahead" (64M) keeps committed. */
+static int map_32_mib(void *arg)
 {
 	size_t len = (size_t)1 << 20;
 
 	(void)arg;
-	for (int i = 0; i < 48; i++) {
+	for (int i = 0; i < 32; i++) {
 		char *p = surefree_map(len, 0);
 
 		if (!CHECK(p != NULL))
@@ -117,18 +117,42 @@ static int map_48_mib(void *arg)
 	return 0;
 }
 
-static void a_child_can_map_48_mib_more(void)
+/* However much the parent has mapped and touched. */
+static void a_child_can_map_32_mib_more(void)
 {
-	char *p;
+	size_t len = (size_t)11 << 20;
 
+	if (len * 20 > extra_available() / 2)
+		SKIP("220 MiB are not available");
 	if (!test_fill(0))
 		return;
-	p = surefree_map((size_t)32 << 20, 0);
+	for (int i = 0; i < 20 && !test_failed(); i++) {
+		char *p = surefree_map(len, 0);
+
+		if (!CHECK(p != NULL))
+			break;
+		extra_set(p, len, 'p');
+		if (!CHECK_EQ(test_in_child(map_32_mib, NULL), 0))
+			test_say("  with %d MiB mapped", (i + 1) * 11);
+	}
+	test_unfill();
+}
+
+static void after_trimming_memory_can_be_mapped(void)
+{
+	size_t page = test_page();
+	char *p = surefree_map(page, 0);
+
 	if (!CHECK(p != NULL))
 		return;
-	extra_set(p, (size_t)32 << 20, 'p');
-	CHECK_EQ(test_in_child(map_48_mib, NULL), 0);
-	extra_unmap(p, (size_t)32 << 20);
+	*p = 1;
+	surefree_unmap(p, page);
+	surefree_trim(0);
+	if (!test_fill(0))
+		return;
+	p = surefree_map(page, 0);
+	if (CHECK(p != NULL))
+		*p = 1;
 	test_unfill();
 }
 
@@ -156,13 +180,16 @@ static void the_parent_can_map_a_gibibyte(void)
 static void huge_memory_is_served_or_refused(void)
 {
 	size_t len = (size_t)2 << 20;
+	long before;
 	char *p;
 
 	if (!test_fill(0))
 		return;
+	before = test_mappings();
 	p = surefree_map(len, SUREFREE_HUGE);
 	if (p == NULL) {
 		CHECK_EQ(errno, ENOMEM);
+		CHECK_EQ(test_mappings(), before);
 	} else {
 		CHECK_EQ((uintptr_t)p % len, 0);
 		extra_is(p, len, 0);
@@ -202,7 +229,9 @@ static const struct test tests[] = {
 	{ "populated memory can be mapped", populated_memory_can_be_mapped },
 	{ "aligned memory can be mapped", aligned_memory_can_be_mapped },
 	{ "guarded memory can be mapped", guarded_memory_can_be_mapped },
-	{ "a child can map 48 MiB more", a_child_can_map_48_mib_more },
+	{ "a child can map 32 MiB more", a_child_can_map_32_mib_more },
+	{ "after trimming memory can be mapped",
+	  after_trimming_memory_can_be_mapped },
 	{ "the parent can map a gibibyte", the_parent_can_map_a_gibibyte },
 	{ "huge memory is served or refused",
 	  huge_memory_is_served_or_refused },

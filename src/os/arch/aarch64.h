@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call instruction of aarch64: number in x8, result in x0. */
+/* What is written in the machine language of aarch64. */
 #ifndef SF_OS_ARCH_AARCH64_H
 #define SF_OS_ARCH_AARCH64_H
 
+#include <stdint.h>
+
+/* The thread pointer: an address that no other thread has. */
+static inline uintptr_t sf_arch_thread(void)
+{
+	uintptr_t thread;
+
+	__asm__("mrs %0, tpidr_el0" : "=r"(thread));
+	return thread;
+}
+
+/* Number in x8, result in x0. */
 static inline long sf_arch_syscall(long nr, long a, long b, long c, long d,
 				   long e, long f)
 {

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call instruction of x86_64: number in rax, result in rax. */
+/* What is written in the machine language of x86_64. */
 #ifndef SF_OS_ARCH_X86_64_H
 #define SF_OS_ARCH_X86_64_H
 
+#include <stdint.h>
+
+/* The thread pointer: an address that no other thread has. */
+static inline uintptr_t sf_arch_thread(void)
+{
+	uintptr_t thread;
+
+	__asm__("mov %%fs:0, %0" : "=r"(thread));
+	return thread;
+}
+
+/* Number in rax, result in rax. */
 static inline long sf_arch_syscall(long nr, long a, long b, long c, long d,
 				   long e, long f)
 {

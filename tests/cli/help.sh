@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# --help of every command goes to stdout, ends with two examples, and names the
+# options and commands that the man page does.
+# usage: help.sh SUREFREE MAN-DIR
+set -u
+surefree=$1
+man=$2
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# helps PAGE ARGS...
+helps() {
+	page=$man/$1
+	shift
+	run "$surefree" "$@" --help
+	expect_status 0 "$* --help"
+	[ ! -s "$err" ] || fail "$* --help: something on stderr"
+	head -n 1 "$out" | grep -q "^Usage: surefree${*:+ $*} \[--json\]" ||
+		fail "$* --help: no usage"
+	[ "$(tail -n 3 "$out" | head -n 1)" = "Examples:" ] ||
+		fail "$* --help: does not end with two examples"
+	[ "$(tail -n 2 "$out" | grep -c '^  .*surefree')" -eq 2 ] ||
+		fail "$* --help: does not end with two examples"
+	awk 'length > 80 { exit 1 }' "$out" || fail "$* --help: too wide"
+	# Long options, with man's marks taken off.
+	for option in $(sed -n 's/^  .*--\([a-z]*\).*/\1/p' "$out" |
+		grep -v surefree); do
+		[ "$option" = json ] || [ "$option" = help ] ||
+			grep -Eq -- "-$option( |\$)" "$page" ||
+			fail "--$option is not in $1"
+	done
+	for word in $(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' \
+		"$out"); do
+		grep -q "^\.It Cm $word\$" "$page" ||
+			fail "command $word is not in $page"
+	done
+}
+
+helps surefree.1
+helps surefree-probe.1 probe
+for experiment in $("$surefree" probe --help |
+	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+	helps surefree-probe.1 probe "$experiment"
+done
+
+run "$surefree" --version
+expect_status 0 --version
+grep -Eq '^surefree [0-9]+\.[0-9]+\.[0-9]+$' "$out" || fail "no version"

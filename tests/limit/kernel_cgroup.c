@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A memory cgroup that is full. Every mapping that must be cut takes a little
+ * memory of the kernel, which is charged to the cgroup: munmap() of a head, a
+ * tail or a middle then fails with ENOMEM, or the process is killed. Giving
+ * pages back in place needs none.
+ *
+ * "Full" is filled page by page until the cgroup's usage is its limit. The
+ * child that is not killable asks for each page with MADV_POPULATE_WRITE,
+ * which fails where a touch would go on trying for ever.
+ */
+#include "kernel.h"
+
+#include <signal.h>
+#include <string.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* 5.14 */
+#endif
+
+#define LIMIT ((size_t)16 << 20)
+#define FILL_LEN (2 * LIMIT)
+#define GUARD_INSTALL 102
+
+/* What the child does to memory, and whether it may be killed. */
+struct work {
+	bool killable;
+	int (*op)(char *p, size_t page);
+	bool every_other; /* pages; else all */
+};
+
+/* Results of the child, in shared memory. */
+struct result {
+	size_t nr_pages; /* filled */
+	size_t nr_done;
+	size_t nr_refused;
+	int err; /* of the last refusal */
+	size_t usage_full;
+	size_t usage_after;
+};
+
+static struct result *result;
+static const struct work *work;
+
+/* Have the stack ready that the child needs when it is full. */
+static void __attribute__((noinline)) touch_stack(void)
+{
+	char bytes[64 << 10];
+
+	explicit_bzero(bytes, sizeof(bytes));
+}
+
+/* Fill the cgroup from p on; returns the number of pages. */
+static size_t fill_cgroup(char *p)
+{
+	size_t page = test_page();
+	size_t nr = 0;
+
+	for (; nr < FILL_LEN / page; nr++) {
+		if (work->killable) {
+			if (test_cgroup_usage() >= LIMIT)
+				break;
+			p[nr * page] = 1;
+		} else if (madvise(p + nr * page, page, MADV_POPULATE_WRITE)) {
+			break;
+		}
+	}
+	return nr;
+}
+
+static int do_work(void *arg)
+{
+	size_t page = test_page();
+	size_t step = work->every_other ? 2 : 1;
+	char *p = arg;
+
+	touch_stack();
+	result->nr_pages = fill_cgroup(p);
+	result->usage_full = test_cgroup_usage();
+	for (size_t i = work->every_other; i < result->nr_pages; i += step) {
+		if (work->op(p + i * page, page) == 0) {
+			result->nr_done++;
+		} else {
+			result->nr_refused++;
+			result->err = errno;
+		}
+	}
+	result->usage_after = test_cgroup_usage();
+	return 0;
+}
+
+/* Do it in a cgroup; false when skipped. */
+static bool run(const struct work *what, int expected_status)
+{
+	char *p = mmap(NULL, FILL_LEN, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	result = mmap(NULL, sizeof(*result), RW, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (!CHECK(p != MAP_FAILED && result != MAP_FAILED))
+		return false;
+	madvise(p, FILL_LEN, MADV_NOHUGEPAGE);
+	*result = (struct result){ 0 };
+	work = what;
+	status = test_in_cgroup(LIMIT, what->killable, do_work, p);
+	if (status == -1 && test_skipped())
+		return false;
+	test_say("filled %zu pages, usage %zu: %zu done, %zu refused "
+		 "(errno %d), usage %zu, status %d",
+		 result->nr_pages, result->usage_full, result->nr_done,
+		 result->nr_refused, result->err, result->usage_after, status);
+	CHECK_EQ(status, expected_status);
+	CHECK_GT(result->nr_pages, LIMIT / test_page() / 2);
+	return true;
+}
+
+static int discard(char *p, size_t page)
+{
+	return madvise(p, page, MADV_DONTNEED);
+}
+
+static int guard(char *p, size_t page)
+{
+	return madvise(p, page, GUARD_INSTALL);
+}
+
+static int unmap_page(char *p, size_t page)
+{
+	return munmap(p, page);
+}
+
+/* Run an op that must never be refused, both ways. */
+static void never_refused(int (*op)(char *p, size_t page))
+{
+	for (int killable = 1; killable >= 0; killable--) {
+		struct work what = { killable == 1, op, false };
+
+		if (!run(&what, 0))
+			return;
+		CHECK_EQ(result->nr_refused, 0);
+		CHECK_EQ(result->nr_done, result->nr_pages);
+		CHECK_LT(result->usage_after, LIMIT / 2);
+	}
+}
+
+static void discarding(void)
+{
+	never_refused(discard);
+}
+
+static void guarding(void)
+{
+	if (!test_has_guard())
+		SKIP("no guard markers before 6.13");
+	never_refused(guard);
+}
+
+static void unmapping(void)
+{
+	struct work what = { false, unmap_page, true };
+
+	if (!run(&what, 0))
+		return;
+	CHECK_GT(result->nr_refused, 0);
+	CHECK_EQ(result->err, ENOMEM);
+}
+
+static void unmapping_heads(void)
+{
+	struct work what = { false, unmap_page, false };
+
+	if (!run(&what, 0))
+		return;
+	CHECK_GT(result->nr_refused, 0);
+	CHECK_EQ(result->err, ENOMEM);
+}
+
+static const struct test tests[] = {
+	{ "MADV_DONTNEED is never refused in a full cgroup", discarding },
+	{ "guarding touched pages is never refused in a full cgroup",
+	  guarding },
+	{ "unmapping middles is refused in a full cgroup", unmapping },
+	{ "unmapping heads is refused in a full cgroup", unmapping_heads },
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
