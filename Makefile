@@ -5,6 +5,8 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
+# A newer compiler may warn of something new: no reason not to build.
+MESON_ARGS ?= -Dwerror=false
 NINJA = ninja -C $(BUILD)
 
 .DEFAULT_GOAL := all
@@ -16,7 +18,7 @@ all: $(BUILD)/build.ninja
 
 # A folder that was not configured to the end has no build.ninja.
 $(BUILD)/build.ninja: | build-deps
-	@meson setup $(BUILD) --prefix=$(PREFIX) >$(BUILD).log 2>&1 || \
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS) >$(BUILD).log 2>&1 || \
 		{ cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 

@@ -119,11 +119,10 @@ static size_t address_space_left(void)
 
 	/* statm begins with the size of the process in pages. */
 	if (limit == SIZE_MAX || sf_limit_mappings(&nr) != 0 ||
-	    sf_proc_number("/proc/self/statm", &used) != 0 ||
-	    nr > limit / page_len)
+	    sf_proc_number("/proc/self/statm", &used) != 0)
 		return limit;
-	used = (used + nr) * page_len;
-	return limit > used ? limit - used : 0;
+	used += nr;
+	return limit / page_len > used ? limit - used * page_len : 0;
 }
 
 size_t sf_avail_memory(void)

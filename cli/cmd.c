@@ -265,7 +265,8 @@ static int dispatch(struct sf_args *args, int argc, char **argv)
 	if (err != 0)
 		return err > 0 ? SF_EXIT_FINE : SF_EXIT_USAGE;
 	if (args->nr_words > 0 && sub != NULL) {
-		while (*sub != NULL && strcmp((*sub)->name, args->words[0]))
+		while (*sub != NULL &&
+		       strcmp((*sub)->name, args->words[0]) != 0)
 			sub++;
 		if (*sub == NULL) {
 			usage(args, "unknown command", args->words[0]);

@@ -161,7 +161,7 @@ static const struct sf_opt munmap_opts[] = {
 
 static const struct sf_cmd munmap_ = {
 	.name = "munmap",
-	.summary = "Map twice the limit in single pages, unmap every second one",
+	.summary = "Map twice the limit in pages, unmap every second one",
 	.opts = munmap_opts,
 	.examples = {
 		"surefree probe munmap",

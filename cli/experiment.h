@@ -22,7 +22,8 @@ struct sf_malloc_plan {
 int sf_experiment_kernel(struct sf_out *out);
 /* nr_pages 0: twice the limit. */
 int sf_experiment_munmap(struct sf_out *out, size_t nr_pages);
-int sf_experiment_malloc(struct sf_out *out, const struct sf_malloc_plan *plan);
+int sf_experiment_malloc(struct sf_out *out,
+			 const struct sf_malloc_plan *asked);
 int sf_experiment_threads(struct sf_out *out);
 
 /* "malloc: ..." on stderr. */

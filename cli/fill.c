@@ -20,7 +20,7 @@
 #include "os/maps.h"
 
 #define TRIES 8
-#define SLACK 16 /* islands to correct with */
+#define SLACK ((size_t)16) /* islands to correct with */
 
 static int set_page(struct sf_fill *fill, size_t page, int prot)
 {

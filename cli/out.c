@@ -67,14 +67,14 @@ struct sf_cell sf_cell_mark(struct sf_cell cell, bool bad)
 char *sf_out_size_text(uint64_t len, char *buf, size_t buf_len)
 {
 	static const char units[] = "KMGTPE";
-	double value = (double)len;
-	int i;
+	double value = (double)len / 1024;
+	size_t i;
 
 	if (len < 1024) {
 		snprintf(buf, buf_len, "%" PRIu64 " B", len);
 		return buf;
 	}
-	for (i = -1; value >= 1023.95; i++)
+	for (i = 0; value >= 1023.95; i++)
 		value /= 1024;
 	snprintf(buf, buf_len, "%.1f %ciB", value, units[i]);
 	return buf;

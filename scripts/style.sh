@@ -63,7 +63,7 @@ check() {
 		printf '%s\n' "${compiled[@]}" |
 			xargs -n 1 -P "$(nproc)" \
 				clang-tidy --quiet -p "$build" 2>&1 |
-			grep -v 'warnings* generated'
+			grep -v ' warnings\? generated'
 		[ "${PIPESTATUS[1]}" -eq 0 ]
 		;;
 	cppcheck)
@@ -74,7 +74,7 @@ check() {
 			-Iinclude -Isrc src cli
 		;;
 	shell)
-		shellcheck "${scripts[@]}"
+		shellcheck -x "${scripts[@]}"
 		;;
 	man)
 		[ ${#pages[@]} -eq 0 ] ||

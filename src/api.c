@@ -64,9 +64,8 @@ static int fail_int(int err)
 static bool map_retained(size_t nr, unsigned flags, struct sf_extent *out)
 {
 	if ((flags & (SUREFREE_GUARDED | SUREFREE_HUGE)) != 0 ||
-	    !sf_keep_take_range(nr, out))
+	    !sf_keep_take_range(nr, flags, out))
 		return false;
-	sf_extent_revive(out, flags);
 	memset((void *)sf_extent_addr(out), 0, sf_extent_len(out));
 	return true;
 }
@@ -207,6 +206,8 @@ SF_EXPORT void surefree_stack_unmap(const struct surefree_stack *stack)
 	struct sf_extent body;
 
 	sf_state_init();
+	if (stack->len == 0)
+		sf_fatal("%s(%p, 0): not a stack", __func__, stack->addr);
 	sf_extent_find(__func__, stack->addr, stack->len, false, &body);
 	sf_stack_unmap(__func__, &body);
 }

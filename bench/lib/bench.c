@@ -24,6 +24,7 @@ struct worker {
 	struct job *job;
 	double start; /* ns */
 	double end;
+	double cpu; /* ns spent between them */
 };
 
 struct job {
@@ -34,12 +35,19 @@ struct job {
 	cpu_set_t cpus; /* that this program may use */
 };
 
-double bench_now(void)
+bool bench_cpu_time;
+
+static double read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+double bench_now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 static int compare(const void *a, const void *b)
@@ -79,9 +87,11 @@ static void *run_worker(void *arg)
 
 	pin(&job->cpus, worker->index);
 	pthread_barrier_wait(&job->barrier);
+	worker->cpu = -read_clock(CLOCK_THREAD_CPUTIME_ID);
 	worker->start = bench_now();
 	job->work(job->arg, worker->index, job->nr_ops);
 	worker->end = bench_now();
+	worker->cpu += read_clock(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
@@ -91,7 +101,7 @@ double bench_threads(unsigned nr_threads,
 {
 	struct worker workers[BENCH_MAX_THREADS];
 	struct job job = { .work = work, .arg = arg, .nr_ops = nr_ops };
-	double start, end;
+	double start, end, cpu;
 
 	sched_getaffinity(0, sizeof(job.cpus), &job.cpus);
 	pthread_barrier_init(&job.barrier, NULL, nr_threads);
@@ -105,13 +115,17 @@ double bench_threads(unsigned nr_threads,
 	run_worker(&workers[0]);
 	start = workers[0].start;
 	end = workers[0].end;
+	cpu = workers[0].cpu;
 	for (unsigned i = 1; i < nr_threads; i++) {
 		pthread_join(workers[i].thread, NULL);
 		start = workers[i].start < start ? workers[i].start : start;
 		end = workers[i].end > end ? workers[i].end : end;
+		cpu += workers[i].cpu;
 	}
 	pthread_barrier_destroy(&job.barrier);
 	sched_setaffinity(0, sizeof(job.cpus), &job.cpus);
+	if (bench_cpu_time)
+		return cpu / nr_threads / (double)nr_ops;
 	return (end - start) / (double)nr_ops;
 }
 

@@ -10,6 +10,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -25,9 +26,16 @@ double bench_now(void);
 double bench_median(double *values, size_t nr);
 
 /*
+ * Time the CPU time of the threads instead of the time that passes: steadier
+ * on a busy machine, but blind to time slept waiting for a lock.
+ */
+extern bool bench_cpu_time;
+
+/*
  * Run work(arg, thread, nr_ops) in nr_threads threads, each on a CPU of its own
  * where there are enough. A barrier starts them together; the time runs until
- * the last is done. Returns nanoseconds for one operation of one thread.
+ * the last is done (CPU time: their mean). Returns nanoseconds for one
+ * operation of one thread.
  */
 double bench_threads(unsigned nr_threads,
 		     void (*work)(void *arg, unsigned thread, size_t nr_ops),

@@ -358,7 +358,7 @@ void sf_extent_revive(const struct sf_extent *extent, unsigned flags)
 
 	if ((flags & SUREFREE_NOTRAP) != 0)
 		planes |= SF_QUIET;
-	sf_region_lock(region);
+	sf_region_relock(region);
 	sf_tree_set(&region->tree, extent->first, extent->nr, planes);
 	region->nr_used += extent->nr;
 	region->nr_maps++;

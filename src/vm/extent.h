@@ -49,7 +49,10 @@ void sf_extent_unmap(const char *call, const struct sf_extent *extent);
  */
 void sf_extent_unlive(const char *call, const struct sf_extent *extent);
 
-/* The same for an extent that is taken already. */
+/*
+ * The same for an extent that is taken already. Does not wait for fork(): the
+ * caller holds a lock that fork() takes.
+ */
 void sf_extent_begin(const struct sf_extent *extent);
 
 /* The operation that one of these began is over. */
@@ -67,7 +70,10 @@ void sf_extent_release_kept(const struct sf_extent *extent, bool trap);
  */
 void sf_extent_make_guard(const struct sf_extent *page);
 
-/* Make pages that are taken and not live the caller's again. */
+/*
+ * Make pages that are taken and not live the caller's again. Under a lock that
+ * fork() takes.
+ */
 void sf_extent_revive(const struct sf_extent *extent, unsigned flags);
 
 /* Take the free pages that follow a live extent. Whether they were free. */

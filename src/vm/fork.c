@@ -16,22 +16,38 @@ void sf_fork_wait(void)
 	sf_lock_wait(&sf_fork_freeze, 1);
 }
 
-/*
- * When this has passed a region, no operation that began on it is left: new
- * ones see the freeze under the region's lock. Operations that reach into a
- * second region end there before they end on their first.
- */
-static void wait_until_idle(struct sf_region *region)
+/* A region with an operation under way, and their number; else NULL. */
+static struct sf_region *busy_region(size_t nr, uint32_t *busy)
 {
+	for (size_t i = 0; i < nr; i++) {
+		struct sf_region *region = sf_state_region(i);
+
+		sf_region_relock(region);
+		*busy = atomic_load_explicit(&region->nr_busy,
+					     memory_order_relaxed);
+		sf_region_unlock(region);
+		if (*busy != 0)
+			return region;
+	}
+	return NULL;
+}
+
+/*
+ * Wait until no operation is under way, and lock the kept ranges. An operation
+ * may need those to end, so they are let go while waiting. No other begins: it
+ * sees the freeze under its region's lock, or begins under a shard's.
+ */
+static void lock_when_idle(size_t nr)
+{
+	struct sf_region *region;
 	uint32_t busy;
 
 	for (;;) {
-		sf_region_relock(region);
-		busy = atomic_load_explicit(&region->nr_busy,
-					    memory_order_relaxed);
-		sf_region_unlock(region);
-		if (busy == 0)
+		sf_keep_lock_all();
+		region = busy_region(nr, &busy);
+		if (region == NULL)
 			return;
+		sf_keep_unlock_all();
 		sf_lock_wait(&region->nr_busy, busy);
 	}
 }
@@ -44,9 +60,7 @@ static void prepare(void)
 	sf_state_lock();
 	nr = sf_state_nr_regions();
 	atomic_store_explicit(&sf_fork_freeze, 1, memory_order_relaxed);
-	for (size_t i = 0; i < nr; i++)
-		wait_until_idle(sf_state_region(i));
-	sf_keep_lock_all();
+	lock_when_idle(nr);
 	for (size_t i = 0; i < nr; i++)
 		sf_lock_acquire(&sf_state_region(i)->grow, SF_RANK_GROW);
 	for (size_t i = 0; i < nr; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fork(): the child gets the state between two operations. New operations wait
- * while those under way end; then every lock is taken, in the order of ranks,
- * the process forks, and both sides let go.
+ * while those under way end; then every lock is held, the process forks, and
+ * both sides let go.
  */
 #ifndef SF_VM_FORK_H
 #define SF_VM_FORK_H

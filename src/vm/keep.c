@@ -176,8 +176,22 @@ static bool put(const struct sf_extent *extent, enum kind kind, bool has_pages)
 	return number != NO_ENTRY;
 }
 
+/* Make an entry's pages the caller's again, but for a stack's guard. */
+static void revive(const struct entry *entry, unsigned flags)
+{
+	struct sf_extent extent = entry->extent;
+
+	if (entry->kind == KIND_STACK) {
+		extent.first++;
+		extent.nr--;
+	}
+	sf_extent_revive(&extent, flags);
+	if (entry->has_pages)
+		unreserve(sf_extent_len(&entry->extent));
+}
+
 static bool take_from(struct shard *shard, size_t nr, enum kind kind,
-		      struct entry *out)
+		      unsigned flags, struct entry *out)
 {
 	uint16_t number;
 
@@ -189,6 +203,7 @@ static bool take_from(struct shard *shard, size_t nr, enum kind kind,
 		if (entry->extent.nr == nr && entry->kind == kind) {
 			*out = *entry;
 			remove_locked(shard, number);
+			revive(out, flags);
 			break;
 		}
 		number = entry->chain_next;
@@ -198,14 +213,15 @@ static bool take_from(struct shard *shard, size_t nr, enum kind kind,
 }
 
 /* From this thread's shard, else from any. */
-static bool take(size_t nr, enum kind kind, struct entry *out)
+static bool take(size_t nr, enum kind kind, unsigned flags,
+		 struct entry *out)
 {
 	struct shard *own = own_shard();
 
-	if (take_from(own, nr, kind, out))
+	if (take_from(own, nr, kind, flags, out))
 		return true;
 	for (size_t i = 0; i < NR_SHARDS; i++)
-		if (&shards[i] != own && take_from(&shards[i], nr, kind, out))
+		if (&shards[i] != own && take_from(&shards[i], nr, kind, flags, out))
 			return true;
 	return false;
 }
@@ -222,9 +238,13 @@ static void release_entry(const struct entry *entry)
 	sf_extent_release_kept(extent, true);
 	if (entry->has_pages)
 		unreserve(sf_extent_len(extent));
+	sf_extent_end(extent);
 }
 
-/* The oldest entry, with pages or of a kind; false when there is none. */
+/*
+ * Remove the oldest entry, or the oldest with pages, and begin an operation on
+ * its region, which release_entry() ends. False when there is none.
+ */
 static bool pop_oldest(struct shard *shard, bool with_pages, struct entry *out)
 {
 	uint16_t number;
@@ -237,6 +257,7 @@ static bool pop_oldest(struct shard *shard, bool with_pages, struct entry *out)
 	if (number != NO_ENTRY) {
 		*out = *entry_at(shard, number);
 		remove_locked(shard, number);
+		sf_extent_begin(&out->extent);
 	}
 	sf_lock_release(&shard->lock, SF_RANK_KEEP);
 	return number != NO_ENTRY;
@@ -281,15 +302,14 @@ bool sf_keep_put_range(const struct sf_extent *extent)
 	return false;
 }
 
-bool sf_keep_take_range(size_t nr, struct sf_extent *out)
+bool sf_keep_take_range(size_t nr, unsigned flags, struct sf_extent *out)
 {
 	struct entry entry;
 
 	/* Relaxed: a hint that saves looking through the shards. */
 	if (atomic_load_explicit(&retained_len, memory_order_relaxed) == 0 ||
-	    !take(nr, KIND_RANGE, &entry))
+	    !take(nr, KIND_RANGE, flags, &entry))
 		return false;
-	unreserve(sf_extent_len(&entry.extent));
 	sf_count(SF_COUNT_RETAINED_REUSED, 1);
 	*out = entry.extent;
 	return true;
@@ -316,10 +336,8 @@ bool sf_keep_take_stack(size_t nr, struct sf_extent *out)
 {
 	struct entry entry;
 
-	if (!take(nr, KIND_STACK, &entry))
+	if (!take(nr, KIND_STACK, 0, &entry))
 		return false;
-	if (entry.has_pages)
-		unreserve(sf_extent_len(&entry.extent));
 	sf_count(SF_COUNT_STACKS_REUSED, 1);
 	*out = entry.extent;
 	return true;
@@ -339,9 +357,7 @@ size_t sf_keep_trim(size_t keep_len)
 				return released_len;
 			if (!pop_oldest(&shards[i], keep_len > 0, &entry))
 				break;
-			sf_extent_begin(&entry.extent);
 			release_entry(&entry);
-			sf_extent_end(&entry.extent);
 			if (entry.has_pages)
 				released_len += sf_extent_len(&entry.extent);
 		}

@@ -11,7 +11,8 @@
  * Invariants: the bytes of all entries with pages never exceed the option
  * "retain" at the time of the call; an entry's pages are taken and not live.
  *
- * No region is locked while a shard is.
+ * Removing an entry and what happens to its pages next are one step for fork():
+ * under the shard's lock its pages become live, or its region busy.
  */
 #ifndef SF_VM_KEEP_H
 #define SF_VM_KEEP_H
@@ -24,8 +25,11 @@
  */
 bool sf_keep_put_range(const struct sf_extent *extent);
 
-/* A kept range of nr pages, with old contents. False when there is none. */
-bool sf_keep_take_range(size_t nr, struct sf_extent *out);
+/*
+ * Make a kept range of nr pages live again, with its old contents. flags as
+ * surefree_map(). False when there is none.
+ */
+bool sf_keep_take_range(size_t nr, unsigned flags, struct sf_extent *out);
 
 /*
  * Keep a stack, its guard page first. Its pages are kept too when the bound
@@ -33,6 +37,8 @@ bool sf_keep_take_range(size_t nr, struct sf_extent *out);
  * operation on the extent's region.
  */
 bool sf_keep_put_stack(const struct sf_extent *extent);
+
+/* Make all but the first page of a kept stack of nr pages live again. */
 bool sf_keep_take_stack(size_t nr, struct sf_extent *out);
 
 /*

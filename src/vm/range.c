@@ -57,23 +57,28 @@ void sf_range_discard(const char *call, const struct sf_extent *extent)
 int sf_range_guard(const char *call, const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
+	bool can;
 	int err;
 
 	sf_extent_lock_live(call, extent);
+	can = sf_option(SF_OPTION_TRAP) && sf_probe_has(SF_FEATURE_GUARD);
+	/* Before the kernel does: a child may see one without the other. */
+	if (can)
+		sf_tree_set(&region->tree, extent->first, extent->nr,
+			    SF_MARKED);
 	sf_region_unlock(region);
-	if (!sf_option(SF_OPTION_TRAP) || !sf_probe_has(SF_FEATURE_GUARD))
+	if (!can)
 		return -ENOTSUP;
 	err = sf_page_mark(sf_extent_addr(extent), sf_extent_len(extent));
+	if (err != 0) {
+		/* Part of the range may carry markers. */
+		sf_range_unguard(call, extent);
+		return err == -EINVAL ? -ENOTSUP : -ENOMEM;
+	}
 	sf_region_lock(region);
-	/* Also after a failure: part of the range may carry markers. */
-	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
-	if (err == 0)
-		sf_tree_note_tables(&region->tree, extent->first, extent->nr);
+	sf_tree_note_tables(&region->tree, extent->first, extent->nr);
 	sf_region_unlock(region);
-	if (err == 0)
-		return 0;
-	sf_page_unmark(sf_extent_addr(extent), sf_extent_len(extent));
-	return err == -EINVAL ? -ENOTSUP : -ENOMEM;
+	return 0;
 }
 
 int sf_range_unguard(const char *call, const struct sf_extent *extent)

@@ -56,7 +56,6 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 
 	if (sf_keep_take_stack(nr + 1, &whole)) {
 		*body = body_of(&whole);
-		sf_extent_revive(body, 0);
 		*guarded = planes_of(whole.region, whole.first) & SF_MARKED;
 	} else {
 		err = sf_extent_map(SF_REGION_NORMAL, nr + 1, sf_page_size, 0,

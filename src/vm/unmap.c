@@ -217,7 +217,7 @@ void sf_extent_unlive(const char *call, const struct sf_extent *extent)
 
 void sf_extent_begin(const struct sf_extent *extent)
 {
-	sf_region_lock(extent->region);
+	sf_region_relock(extent->region);
 	sf_region_unlock_busy(extent->region);
 }
 

@@ -24,15 +24,14 @@ helps() {
 	[ "$(tail -n 2 "$out" | grep -c '^  .*surefree')" -eq 2 ] ||
 		fail "$* --help: does not end with two examples"
 	awk 'length > 80 { exit 1 }' "$out" || fail "$* --help: too wide"
-	# Long options, with man's marks taken off.
-	for option in $(sed -n 's/^  .*--\([a-z]*\).*/\1/p' "$out" |
-		grep -v surefree); do
+	options=$(sed -n '/^Options:/,/^$/s/^  .*--\([a-z]*\).*/\1/p' "$out")
+	for option in $options; do
 		[ "$option" = json ] || [ "$option" = help ] ||
 			grep -Eq -- "-$option( |\$)" "$page" ||
 			fail "--$option is not in $1"
 	done
-	for word in $(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' \
-		"$out"); do
+	words=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$out")
+	for word in $words; do
 		grep -q "^\.It Cm $word\$" "$page" ||
 			fail "command $word is not in $page"
 	done

@@ -42,10 +42,13 @@ could_not() {
 	[ -s "$err" ] || fail "status 3 without a word"
 }
 
-# json EXPRESSION: what it gives for the document d in $out.
+# json EXPRESSION: what it gives for the document d in $out and the runs r of
+# the experiment in it.
 json() {
 	python3 -c "import json, sys
 d = json.load(open(sys.argv[1]))
+r = [e['runs'] for e in d.values() if isinstance(e, dict) and 'runs' in e]
+r = r[0] if r else None
 print($1)" "$out" || fail "no JSON, or not with $1"
 }
 
@@ -57,7 +60,8 @@ expect_json() {
 
 # documented PAGE: every key of the document in $out is in the man page.
 documented() {
-	for key in $(sed -n 's/^ *"\([a-z_]*\)":.*/\1/p' "$out" | sort -u); do
+	keys=$(sed -n 's/^ *"\([a-z_]*\)":.*/\1/p' "$out" | sort -u)
+	for key in $keys; do
 		grep -Eq "^(\.Cm|\.It Cm|\.Ss).* ?\<$key\>" "$1" ||
 			fail "key $key is not in ${1##*/}"
 	done

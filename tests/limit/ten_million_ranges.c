@@ -108,7 +108,8 @@ static void check_pages(const struct ranges *r)
 static void ten_million_ranges_take_no_mapping(void)
 {
 	struct ranges r;
-	double map_first, map_last, unmap_first, unmap_last;
+	double map_first = 0, map_last = 0;
+	double unmap_first = 0, unmap_last = 0;
 	struct surefree_stats s;
 	size_t rss;
 	long before;
