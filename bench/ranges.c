@@ -24,14 +24,12 @@
 /* How the ranges are used; one column of the table each. */
 struct kind {
 	const char *name;
-	unsigned flags;
 	const char *retain;
 };
 
 static const struct kind kinds[] = {
-	{ "trap", 0, "0" },
-	{ "no trap", SUREFREE_NOTRAP, "0" },
-	{ "retain", 0, "64M" },
+	{ "trap", "0" },
+	{ "retain", "64M" },
 };
 
 struct result {
@@ -52,9 +50,9 @@ static uint64_t random_next(void)
 	return x;
 }
 
-static void *map_page(unsigned flags)
+static void *map_page(void)
 {
-	void *p = surefree_map(page_size, flags);
+	void *p = surefree_map(page_size, 0);
 
 	if (p == NULL)
 		err(3, "surefree_map");
@@ -74,8 +72,8 @@ static void pick(void **pages, size_t nr)
 }
 
 /* One run of nr_batches; adds the time of a call to *result. */
-static void run(void **pages, size_t nr, const struct kind *kind,
-		size_t nr_batches, struct result *result)
+static void run(void **pages, size_t nr, size_t nr_batches,
+		struct result *result)
 {
 	double start, middle, end, map_ns = 0, unmap_ns = 0;
 
@@ -88,7 +86,7 @@ static void run(void **pages, size_t nr, const struct kind *kind,
 			surefree_unmap(pages[i], page_size);
 		middle = bench_now();
 		for (size_t i = 0; i < BATCH; i++)
-			pages[i] = map_page(kind->flags);
+			pages[i] = map_page();
 		end = bench_now();
 		unmap_ns += middle - start;
 		map_ns += end - middle;
@@ -109,8 +107,8 @@ static void measure(void **pages, size_t nr, size_t nr_runs,
 		for (size_t k = 0; k < BENCH_COUNT(kinds); k++) {
 			if (surefree_set("retain", kinds[k].retain))
 				errx(3, "cannot set retain");
-			run(pages, nr, &kinds[k], 8, &result);
-			run(pages, nr, &kinds[k], 48, &result);
+			run(pages, nr, 8, &result);
+			run(pages, nr, 48, &result);
 			map_ns[k][i] = result.map_ns;
 			unmap_ns[k][i] = result.unmap_ns;
 			surefree_set("retain", "0");
@@ -125,20 +123,19 @@ static void measure(void **pages, size_t nr, size_t nr_runs,
 static void print_row(size_t nr, const struct result *results, FILE *tsv)
 {
 	struct surefree_stats stats = { .size = sizeof(stats) };
-	double metadata;
 
 	surefree_stats(&stats);
-	metadata = (double)stats.metadata_len / (double)nr;
 	printf("%10zu", nr);
 	for (size_t k = 0; k < BENCH_COUNT(kinds); k++) {
 		printf("   %7.0f %7.0f", results[k].unmap_ns,
 		       results[k].map_ns);
 		if (tsv)
-			fprintf(tsv, "%zu\t%s\t%.0f\t%.0f\t%.2f\t%zu\n", nr,
+			fprintf(tsv, "%zu\t%s\t%.0f\t%.0f\t%zu\t%zu\n", nr,
 				kinds[k].name, results[k].unmap_ns,
-				results[k].map_ns, metadata, stats.nr_mappings);
+				results[k].map_ns, stats.metadata_len / 1024,
+				stats.nr_mappings);
 	}
-	printf("   %8.2f %9zu\n", metadata, stats.nr_mappings);
+	printf("   %12zu %9zu\n", stats.metadata_len / 1024, stats.nr_mappings);
 	fflush(stdout);
 }
 
@@ -153,13 +150,13 @@ static void bench(size_t max, size_t nr_runs, FILE *tsv)
 	printf("\n%10s", "live pages");
 	for (size_t k = 0; k < BENCH_COUNT(kinds); k++)
 		printf("   %15s", kinds[k].name);
-	printf("   %8s %9s\n%10s", "metadata", "mappings", "");
+	printf("   %12s %9s\n%10s", "metadata KiB", "mappings", "");
 	for (size_t k = 0; k < BENCH_COUNT(kinds); k++)
 		printf("   %7s %7s", "unmap", "map");
-	printf("   %8s\n", "a page");
+	printf("\n");
 	for (size_t step = MIN_PAGES; step <= max; step *= 10) {
 		while (nr < step)
-			pages[nr++] = map_page(0);
+			pages[nr++] = map_page();
 		measure(pages, nr, nr_runs, results);
 		print_row(nr, results, tsv);
 	}

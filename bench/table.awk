@@ -30,7 +30,7 @@ function print_row()
 BEGIN {
 	FS = "\t"
 	print "# Map, touch, unmap: the library against mmap and munmap\n"
-	print "This page is written by `make bench`.\n"
+	print "This page and the plot are written by `bench/run build docs/bench`.\n"
 	print "![The ratios against the length of the range](map.svg)\n"
 	print "## How to read it\n"
 	print "Each row is one length of memory that is mapped, touched (a byte" \
@@ -71,16 +71,15 @@ FILENAME == ARGV[1] {
 		print_row()
 		threads = $1
 		touch = $2
-		printf "\n## %d thread%s, %s touched\n\n", threads,
-		       threads > 1 ? "s at once" : "",
-		       touch == "all" ? "every page" : "one page"
+		printf("\n## %d thread%s, %s touched\n\n", threads,
+		       threads == 1 ? "" : "s at once",
+		       touch == "all" ? "every page" : "one page")
 		print "| length | mmap | trap | no trap | retain |"
 		print "|---:|---:|---:|---:|---:|"
 	}
 	if ($4 == "mmap") {
 		print_row()
-		row = sprintf("| %s | %.1f µs | 1.00", len_text($3), $5 / 1000)
-		sub(/ \| 1.00$/, "", row)
+		row = sprintf("| %s | %.1f µs", len_text($3), $5 / 1000)
 	} else {
 		row = row " | " ratio_text($6, $9, $10)
 	}
@@ -92,12 +91,13 @@ $1 == "live" {
 	print "\n## The cost of a call while many ranges are live\n"
 	print "So many single pages are live. 256 of them, picked at random, are" \
 	      " unmapped, then as many\nmapped, and so on; nanoseconds for one" \
-	      " call of each. What growth there is comes from the\nCPU's caches:" \
-	      " ten million pages lie in 40 GiB of addresses.\n"
-	print "| live pages | unmap, trap | map, trap | unmap, no trap |" \
-	      " map, no trap | unmap, retain | map, retain |" \
-	      " metadata a page | mappings |"
-	print "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+	      " call of each. With *retain* no system call is made:\nthis is the" \
+	      " bookkeeping, and clearing the page. What growth there is comes" \
+	      " from the\nCPU's caches: ten million pages lie in 40 GiB of" \
+	      " addresses.\n"
+	print "| live pages | unmap | map | unmap, retain | map, retain |" \
+	      " metadata KiB | mappings |"
+	print "|---:|---:|---:|---:|---:|---:|---:|"
 	next
 }
 

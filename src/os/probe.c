@@ -26,14 +26,12 @@ enum answer {
 	NO,
 };
 
-/* One page is used; its neighbours keep other data out of that page. */
+/*
+ * The second page is for markers only: one that could not be removed again
+ * must not meet the other trials, which use the third.
+ */
 static char scratch[3 * MAX_PAGE_SIZE] __attribute__((aligned(MAX_PAGE_SIZE)));
 static _Atomic unsigned char answers[SF_FEATURE_NR];
-
-static char *scratch_page(void)
-{
-	return scratch + MAX_PAGE_SIZE;
-}
 
 /* Whether the kernel can read at p: a system call with a pointer to a set. */
 static bool kernel_reads(const char *p)
@@ -43,18 +41,19 @@ static bool kernel_reads(const char *p)
 
 static bool probe_guard(void)
 {
-	uintptr_t page = (uintptr_t)scratch_page();
+	const char *p = scratch + MAX_PAGE_SIZE;
+	uintptr_t page = (uintptr_t)p;
 	bool trapped;
 
 	if (sf_page_mark(page, sf_page_size) != 0)
 		return false;
-	trapped = !kernel_reads(scratch_page());
+	trapped = !kernel_reads(p);
 	return sf_page_unmark(page, sf_page_size) == 0 && trapped;
 }
 
 static bool probe_dontneed_locked(void)
 {
-	volatile char *p = scratch_page();
+	volatile char *p = scratch + 2 * MAX_PAGE_SIZE;
 
 	*p = 1;
 	if (sf_page_discard_locked((uintptr_t)p, sf_page_size) != 0) {
@@ -66,7 +65,7 @@ static bool probe_dontneed_locked(void)
 
 static bool probe_populate_write(void)
 {
-	uintptr_t page = (uintptr_t)scratch_page();
+	uintptr_t page = (uintptr_t)(scratch + 2 * MAX_PAGE_SIZE);
 
 	/* MADV_POPULATE_WRITE is 23; asked here without its fallback. */
 	return sf_page_discard(page, sf_page_size) == 0 &&

@@ -212,37 +212,45 @@ static int unmark(const struct sf_extent *extent, const struct todo *todo)
 	return 0;
 }
 
-/* Have a page table at this page, so that releasing it can be marked. */
-static void make_table(struct sf_region *region, size_t page)
+/*
+ * Have a page table at this page, so that releasing it can be marked. 0, or
+ * -ENOMEM: the page carries a marker that can't be removed.
+ */
+static int make_table(struct sf_region *region, size_t page)
 {
 	uintptr_t addr = sf_region_addr(region, page);
 
 	/* Refused on locked memory, which is never marked either. */
 	if (sf_page_mark(addr, sf_page_size) != 0)
-		return;
+		return 0;
 	if (sf_page_unmark(addr, sf_page_size) != 0)
-		return;
+		return -ENOMEM;
 	sf_region_relock(region);
-	region->tree.leaf[page / SF_LEAF_PAGES].has_table = 1;
+	sf_tree_note_tables(&region->tree, page, 1);
 	sf_region_unlock(region);
+	return 0;
 }
 
 /*
  * Releasing must not allocate, so page tables for the markers are made now,
  * once per leaf: later they are there already.
  */
-static void make_tables(const struct sf_extent *extent,
-			const struct todo *todo)
+static int make_tables(const struct sf_extent *extent, const struct todo *todo,
+		       unsigned flags)
 {
 	size_t last = extent->first + extent->nr - 1;
+	bool same = last / SF_LEAF_PAGES == extent->first / SF_LEAF_PAGES;
+	int err = 0;
 
-	if (extent->region->kind == SF_REGION_HUGE)
-		return;
+	if (SF_LIKELY(todo->head_table && todo->tail_table))
+		return 0;
+	if (extent->region->kind != SF_REGION_NORMAL || !traps_wanted(flags))
+		return 0;
 	if (!todo->head_table)
-		make_table(extent->region, extent->first);
-	if (!todo->tail_table && last / SF_LEAF_PAGES !=
-					 extent->first / SF_LEAF_PAGES)
-		make_table(extent->region, last);
+		err = make_table(extent->region, extent->first);
+	if (err == 0 && !todo->tail_table && !same)
+		err = make_table(extent->region, last);
+	return err;
 }
 
 static int mark_guard(uintptr_t addr)
@@ -284,14 +292,14 @@ int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 	if (err != 0)
 		return err;
 	err = unmark(out, &todo);
+	if (err == 0)
+		err = make_tables(out, &todo, flags);
 	if (err == 0 && lead > 0)
 		err = mark_guards(out, &todo);
 	if (err != 0) {
 		undo(out, lead);
 		return err;
 	}
-	if ((!todo.head_table || !todo.tail_table) && traps_wanted(flags))
-		make_tables(out, &todo);
 	if ((flags & SUREFREE_POPULATE) != 0) {
 		err = sf_page_populate(sf_extent_addr(out),
 				       sf_extent_len(out));
@@ -342,13 +350,11 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 			return false;
 	}
 	*err = unmark(&more, &todo);
-	if (*err != 0) {
+	if (*err == 0)
+		*err = make_tables(&more, &todo, flags);
+	if (*err != 0)
 		undo(&more, 0);
-		return false;
-	}
-	if ((!todo.head_table || !todo.tail_table) && traps_wanted(flags))
-		make_tables(&more, &todo);
-	return true;
+	return *err == 0;
 }
 
 void sf_extent_revive(const struct sf_extent *extent, unsigned flags)
