@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tree of free runs, see tree.h: search, update, and the bits of pages.
+ * The tree of free runs, see tree.h: search, update and check. The bits of
+ * pages are read and changed in plane.c.
  */
 #include "vm/tree.h"
 
 #include "base/log.h"
+#include "vm/tree_word.h"
 
 /* Free pages at a node's head and tail, and its longest free run. */
 struct runs {
@@ -310,22 +312,6 @@ static void update_parents(struct sf_tree *tree, size_t first, size_t last)
 	}
 }
 
-/* The bits of a word that [first, first + nr) covers from first on. */
-static uint64_t word_mask(size_t first, size_t nr, size_t *covered)
-{
-	size_t bit = first % 64;
-	size_t n = sf_min(64 - bit, nr);
-
-	*covered = n;
-	return (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << bit;
-}
-
-static struct sf_word *word_at(const struct sf_tree *tree, size_t page)
-{
-	return &tree->leaf[page / SF_LEAF_PAGES]
-			.word[page % SF_LEAF_PAGES / 64];
-}
-
 void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
 {
 	size_t first_leaf = first / SF_LEAF_PAGES;
@@ -335,8 +321,8 @@ void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		uint64_t mask = word_mask(page, left, &n);
-		struct sf_word *word = word_at(tree, page);
+		uint64_t mask = sf_word_mask(page, left, &n);
+		struct sf_word *word = sf_word_at(tree, page);
 
 		sf_assert((word->taken & mask) == 0);
 		word->taken |= mask;
@@ -357,8 +343,8 @@ void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr)
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		uint64_t mask = word_mask(page, left, &n);
-		struct sf_word *word = word_at(tree, page);
+		uint64_t mask = sf_word_mask(page, left, &n);
+		struct sf_word *word = sf_word_at(tree, page);
 
 		sf_assert((word->taken & mask) == mask);
 		word->taken &= ~mask;
@@ -380,131 +366,6 @@ size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max)
 	if (page >= nr_pages)
 		return 0;
 	return sf_tree_next(tree, page, end, SF_TAKEN, true) - page;
-}
-
-/*
- * Planes
- */
-
-static void change(struct sf_word *word, uint64_t mask, unsigned planes,
-		   bool set)
-{
-	uint64_t value = set ? mask : 0;
-
-	if (planes & SF_LIVE)
-		word->live = (word->live & ~mask) | value;
-	if (planes & SF_MARKED)
-		word->marked = (word->marked & ~mask) | value;
-	if (planes & SF_QUIET)
-		word->quiet = (word->quiet & ~mask) | value;
-}
-
-static void change_all(struct sf_tree *tree, size_t first, size_t nr,
-		       unsigned planes, bool set)
-{
-	size_t n;
-
-	sf_assert((planes & SF_TAKEN) == 0);
-	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		uint64_t mask = word_mask(page, left, &n);
-
-		change(word_at(tree, page), mask, planes, set);
-	}
-}
-
-void sf_tree_set(struct sf_tree *tree, size_t first, size_t nr,
-		 unsigned planes)
-{
-	change_all(tree, first, nr, planes, true);
-}
-
-void sf_tree_clear(struct sf_tree *tree, size_t first, size_t nr,
-		   unsigned planes)
-{
-	change_all(tree, first, nr, planes, false);
-}
-
-/* The bits that are in all of the planes, or in any of them. */
-static uint64_t bits_of(const struct sf_word *word, unsigned planes, bool all)
-{
-	uint64_t plane[4] = { word->taken, word->live, word->marked,
-			      word->quiet };
-	uint64_t bits = all ? UINT64_MAX : 0;
-
-	for (unsigned i = 0; i < 4; i++) {
-		if ((planes & (1u << i)) == 0)
-			continue;
-		bits = all ? bits & plane[i] : bits | plane[i];
-	}
-	return bits;
-}
-
-bool sf_tree_all(const struct sf_tree *tree, size_t first, size_t nr,
-		 unsigned planes)
-{
-	size_t n;
-
-	if ((first + nr - 1) / SF_LEAF_PAGES >= tree->nr_ready)
-		return false;
-	for (; nr > 0; first += n, nr -= n) {
-		uint64_t mask = word_mask(first, nr, &n);
-
-		if ((bits_of(word_at(tree, first), planes, true) & mask) !=
-		    mask)
-			return false;
-	}
-	return true;
-}
-
-bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
-		 unsigned planes)
-{
-	return sf_tree_next(tree, first, first + nr, planes, true) <
-	       first + nr;
-}
-
-size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
-		    unsigned plane, bool has)
-{
-	size_t ready = tree->nr_ready * SF_LEAF_PAGES;
-	size_t n;
-
-	while (first < end) {
-		uint64_t mask = word_mask(first, end - first, &n);
-		uint64_t bits;
-
-		if (first >= ready)
-			return has ? end : first;
-		bits = bits_of(word_at(tree, first), plane, false);
-		bits = (has ? bits : ~bits) & mask;
-		if (bits != 0)
-			return sf_align_down(first, 64) +
-			       (size_t)__builtin_ctzll(bits);
-		first += n;
-	}
-	return end;
-}
-
-unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
-{
-	const struct sf_word *word;
-	uint64_t bit = (uint64_t)1 << (page % 64);
-
-	if (page / SF_LEAF_PAGES >= tree->nr_ready)
-		return 0;
-	word = word_at(tree, page);
-	return (word->taken & bit ? SF_TAKEN : 0u) |
-	       (word->live & bit ? SF_LIVE : 0u) |
-	       (word->marked & bit ? SF_MARKED : 0u) |
-	       (word->quiet & bit ? SF_QUIET : 0u);
-}
-
-void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr)
-{
-	size_t last = (first + nr - 1) / SF_LEAF_PAGES;
-
-	for (size_t leaf = first / SF_LEAF_PAGES; leaf <= last; leaf++)
-		tree->leaf[leaf].has_table = 1;
 }
 
 /*
