@@ -5,9 +5,10 @@
  *
  * Every cell of the table is one length, touched in every page or in one, in
  * one thread or in several at once. Each variant does its work for at least
- * --ms milliseconds, once untimed to reach its steady state and then --runs
- * times, in turn with the others. The ratio of a variant is the median of its
- * runs' ratios to the mmap() run of the same turn.
+ * --ms milliseconds, warmed up to its steady state, --runs times, in turn with
+ * the others. The ratio of a variant is the median of its runs' ratios to the
+ * mmap() run of the same turn. Threads other than the first are ended before
+ * the next run, so that one thread really is alone.
  */
 #include <err.h>
 #include <getopt.h>
@@ -18,24 +19,8 @@
 #include <unistd.h>
 
 #include "lib/bench.h"
+#include "lib/targets.h"
 #include "surefree.h"
-
-enum variant { MMAP, TRAP, NOTRAP, RETAIN, NR_VARIANTS };
-
-static const char *const variant_names[] = { "mmap", "trap", "no trap",
-					     "retain" };
-
-enum touch { TOUCH_ALL, TOUCH_ONE, NR_TOUCHES };
-
-static const char *const touch_names[] = { "all", "one" };
-
-/* What one cell of the table does. */
-struct cell {
-	unsigned nr_threads;
-	enum touch touch;
-	size_t len;
-	enum variant variant;
-};
 
 /* What was measured for one variant of a cell. */
 struct result {
@@ -58,47 +43,10 @@ struct options {
 	const char *tsv_path;
 };
 
-/* A ratio to reach; the first row that fits a cell counts. */
-struct target {
-	unsigned min_threads;
-	unsigned max_threads;
-	int touch; /* or -1: both */
-	size_t min_len;
-	size_t max_len;
-	double ratio[NR_VARIANTS]; /* 0: none */
-};
-
-#define K (1ul << 10)
-#define M (1ul << 20)
-
-static const struct target targets[] = {
-	{ 2, 2, -1, 4 * K, 4 * K, { 0, 0.75, 0.58, 0.15 } },
-	{ 2, 2, TOUCH_ALL, 64 * K, 64 * K, { 0, 0.40, 0.40, 0.15 } },
-	{ 2, 2, TOUCH_ALL, 4 * K, 256 * K, { 0, 1.00, 1.00, 0.15 } },
-	{ 1, 1, -1, 4 * K, 4 * K, { 0, 0.78, 0.58, 0.30 } },
-	{ 1, 1, TOUCH_ALL, 64 * K, 256 * K, { 0, 1.00, 1.00, 0.30 } },
-	{ 1, 1, TOUCH_ALL, 4 * K, 256 * K, { 0, 0, 0, 0.30 } },
-	{ 1, 2, TOUCH_ONE, 64 * K, 256 * K, { 0, 1.00, 1.00, 0 } },
-	{ 1, 2, TOUCH_ONE, 1 * M, SIZE_MAX, { 0, 0.85, 0.85, 0 } },
-	{ 1, 2, TOUCH_ALL, 2 * M, SIZE_MAX, { 0, 1.03, 1.03, 0 } },
-};
+/* Places of a run, spread over what a page table covers. */
+#define NR_PLACES 8u
 
 static size_t page_size;
-
-/* The ratio that a variant is to reach, or 0. */
-static double target_of(const struct cell *cell)
-{
-	for (size_t i = 0; i < BENCH_COUNT(targets); i++) {
-		const struct target *t = &targets[i];
-
-		if (cell->nr_threads >= t->min_threads &&
-		    cell->nr_threads <= t->max_threads &&
-		    (t->touch < 0 || t->touch == (int)cell->touch) &&
-		    cell->len >= t->min_len && cell->len <= t->max_len)
-			return t->ratio[cell->variant];
-	}
-	return 0;
-}
 
 /* Write one byte to each page of the first len bytes. */
 static inline void touch(char *p, size_t len)
@@ -149,23 +97,59 @@ static void work(void *arg, unsigned thread, size_t nr_ops)
 }
 
 /*
- * One run of one variant, ns for an operation. It warms up first: the variant
- * before it left the caches and, with retain, the option otherwise.
+ * Map a piece of nr/NR_PLACES of what a page table covers, to move what is
+ * mapped after it: a range that has its page table to itself costs munmap()
+ * more, and it should not be left to chance which of them is measured.
  */
+static char *map_filler(const struct cell *cell, unsigned nr, size_t *len)
+{
+	char *p;
+
+	*len = nr * (page_size * page_size / sizeof(void *) / NR_PLACES);
+	if (*len == 0)
+		return NULL;
+	if (cell->variant != MMAP)
+		p = surefree_map(*len, 0);
+	else
+		p = mmap(NULL, *len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
+	if (p == NULL || p == MAP_FAILED)
+		err(3, "cannot map %zu bytes", *len);
+	return p;
+}
+
+/* nr_ops at one place. Warms up first: ns for an operation. */
+static double run_at(struct cell *cell, unsigned place, size_t nr_ops)
+{
+	size_t filler_len;
+	char *filler = map_filler(cell, place, &filler_len);
+	double ns;
+
+	bench_threads(cell->nr_threads, work, cell, nr_ops / 16 + 1);
+	ns = bench_threads(cell->nr_threads, work, cell, nr_ops);
+	if (filler && cell->variant == MMAP)
+		munmap(filler, filler_len);
+	else if (filler)
+		surefree_unmap(filler, filler_len);
+	return ns;
+}
+
+/* One run of one variant, ns for an operation. */
 static double run(struct cell *cell, size_t nr_ops)
 {
 	bool retain = cell->variant == RETAIN;
-	double ns;
+	unsigned nr_places = nr_ops < NR_PLACES ? 1 : NR_PLACES;
+	double ns = 0;
 
 	if (retain && surefree_set("retain", "1G"))
 		errx(3, "cannot set retain");
-	bench_threads(cell->nr_threads, work, cell, nr_ops / 16 + 1);
-	ns = bench_threads(cell->nr_threads, work, cell, nr_ops);
+	for (unsigned i = 0; i < nr_places; i++)
+		ns += run_at(cell, i, nr_ops / nr_places);
 	if (retain) {
 		surefree_set("retain", "0");
 		surefree_trim(0);
 	}
-	return ns;
+	return ns / nr_places;
 }
 
 /* How many operations fill the time of a run. */
@@ -178,7 +162,7 @@ static size_t calibrate(struct cell *cell, double run_ns)
 		ns = run(cell, nr_ops) * (double)nr_ops;
 		if (ns > run_ns / 4)
 			break;
-		nr_ops *= 4;
+		nr_ops *= 8;
 	}
 	return (size_t)((double)nr_ops * run_ns / ns) + 1;
 }
@@ -298,7 +282,7 @@ static void help(void)
 	       "  -t, --threads=LIST  threads at once (1,2)\n"
 	       "  -p, --touch=LIST    pages touched (all,one)\n"
 	       "  -r, --runs=N        runs of each variant (7)\n"
-	       "  -m, --ms=N          work in a run, in milliseconds (20)\n"
+	       "  -m, --ms=N          work in a run, in milliseconds (40)\n"
 	       "  -c, --cpu-time      CPU time, steadier on a busy machine\n"
 	       "  -o, --tsv=FILE      write the results there too\n"
 	       "  -h, --help          show this\n\n"
@@ -358,7 +342,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .nr_runs = 7, .run_ns = 20e6 };
+	struct options options = { .nr_runs = 7, .run_ns = 40e6 };
 	FILE *tsv = NULL;
 
 	parse_options(argc, argv, &options);

@@ -51,6 +51,9 @@ BEGIN {
 	      " memory back\ninterrupts the other CPU (TLB flush), which costs" \
 	      " more in a virtual machine than on bare\nmetal; what counts" \
 	      " is how often it happens.\n"
+	print "Each run works at eight places in turn, spread over what a page" \
+	      " table covers: a range that\nhas its page table to itself costs" \
+	      " munmap() more, and which one is met would be chance.\n"
 	print "## Where it was taken\n"
 }
 

@@ -4,7 +4,6 @@
  */
 #include <err.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "surefree.h"
 
@@ -16,7 +15,7 @@ int main(void)
 
 	if (p == NULL)
 		err(1, "surefree_map");
-	strcpy(p, "hello");
+	snprintf(p, len, "hello");
 	printf("%s, from %zu KiB at %p\n", p, len >> 10, (void *)p);
 
 	/* A hole in the middle, the head, what is left: none can fail. */
@@ -29,7 +28,7 @@ int main(void)
 	p = surefree_map(part, 0);
 	if (p == NULL)
 		err(1, "surefree_map");
-	strcpy(p, "hello again");
+	snprintf(p, part, "hello again");
 	p = surefree_remap(p, part, 4 * part, 0);
 	if (p == NULL)
 		err(1, "surefree_remap");

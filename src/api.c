@@ -66,7 +66,7 @@ static bool map_retained(size_t nr, unsigned flags, struct sf_extent *out)
 	if ((flags & (SUREFREE_GUARDED | SUREFREE_HUGE)) != 0 ||
 	    !sf_keep_take_range(nr, flags, out))
 		return false;
-	memset((void *)sf_extent_addr(out), 0, sf_extent_len(out));
+	sf_range_zero(out);
 	return true;
 }
 
@@ -229,6 +229,8 @@ SF_EXPORT size_t surefree_stack_trim(const struct surefree_stack *stack,
 	if (end == start)
 		return 0;
 	sf_extent_find(__func__, stack->addr, end - start, false, &deep);
+	sf_extent_lock_live(__func__, &deep);
+	sf_region_unlock(deep.region);
 	/* Discarding nothing costs a TLB flush when others do it too. */
 	if (sf_page_any_resident(start, end - start))
 		sf_range_discard(__func__, &deep);

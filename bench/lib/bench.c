@@ -103,13 +103,14 @@ double bench_threads(unsigned nr_threads,
 	struct job job = { .work = work, .arg = arg, .nr_ops = nr_ops };
 	double start, end, cpu;
 
+	workers[0] = (struct worker){ .job = &job };
 	sched_getaffinity(0, sizeof(job.cpus), &job.cpus);
 	pthread_barrier_init(&job.barrier, NULL, nr_threads);
 	/* The calling thread is the first, so that one thread is really one. */
-	for (unsigned i = 0; i < nr_threads; i++) {
+	for (unsigned i = 1; i < nr_threads; i++) {
 		workers[i] = (struct worker){ .index = i, .job = &job };
-		if (i && pthread_create(&workers[i].thread, NULL, run_worker,
-					&workers[i]))
+		if (pthread_create(&workers[i].thread, NULL, run_worker,
+				   &workers[i]))
 			errx(3, "cannot start thread %u", i);
 	}
 	run_worker(&workers[0]);

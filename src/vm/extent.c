@@ -68,11 +68,6 @@ static void note_marked(const struct sf_tree *tree, size_t first, size_t nr,
 	}
 }
 
-static bool has_table(const struct sf_tree *tree, size_t page)
-{
-	return tree->leaf[page / SF_LEAF_PAGES].has_table != 0;
-}
-
 /*
  * Make free pages live; guard pages on either side only taken. Called under
  * the lock, with [first - lead, first + nr + lead) free and accessible.
@@ -81,22 +76,21 @@ static void take_locked(struct sf_region *region, size_t first, size_t nr,
 			size_t lead, unsigned flags, struct todo *todo)
 {
 	struct sf_tree *tree = &region->tree;
-	unsigned planes = SF_LIVE;
 
 	note_marked(tree, first, nr, todo);
-	todo->head_table = has_table(tree, first);
-	todo->tail_table = has_table(tree, first + nr - 1);
+	todo->head_table = sf_tree_has_table(tree, first);
+	todo->tail_table = sf_tree_has_table(tree, first + nr - 1);
 	if (lead > 0) {
 		todo->head_guard = sf_tree_planes(tree, first - 1) & SF_MARKED;
 		todo->tail_guard = sf_tree_planes(tree, first + nr) &
 				   SF_MARKED;
 	}
-	if ((flags & SUREFREE_NOTRAP) != 0)
-		planes |= SF_QUIET;
-	sf_tree_take(tree, first - lead, nr + 2 * lead);
-	sf_tree_set(tree, first, nr, planes);
-	if (todo->nr_marked > 0)
-		sf_tree_clear(tree, first, nr, SF_MARKED);
+	if (lead > 0) {
+		sf_tree_take(tree, first - 1, 1);
+		sf_tree_take(tree, first + nr, 1);
+	}
+	sf_tree_take_live(tree, first, nr,
+			  (flags & SUREFREE_NOTRAP) != 0 ? SF_QUIET : 0);
 	region->nr_used += nr;
 }
 
@@ -121,7 +115,7 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 	for (;;) {
 		size_t nr_all = nr + 2 * lead;
 		size_t start;
-		bool is_low;
+		size_t ahead;
 		int err;
 
 		sf_region_lock(region);
@@ -134,10 +128,10 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 			take_locked(region, start + lead, nr, lead, flags,
 				    todo);
 			region->nr_maps++;
-			is_low = sf_region_is_low(region, start + nr_all);
+			ahead = sf_region_low(region, start + nr_all);
 			sf_region_unlock(region);
-			if (SF_UNLIKELY(is_low))
-				sf_region_grow_ahead(region, start + nr_all);
+			if (SF_UNLIKELY(ahead > 0))
+				sf_region_grow_ahead(region, ahead);
 			*out = (struct sf_extent){ region, start + lead, nr };
 			return 0;
 		}

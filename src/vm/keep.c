@@ -12,6 +12,8 @@
 #define NR_CHAINS   64
 #define NR_STACKS   64 /* entries of a shard that stacks may fill */
 #define NO_ENTRY    0
+#define MAX_RANGE_LEN ((size_t)4 << 20) /* beyond, looking for touched pages
+					   costs more than touching a few */
 #define RETAIN_PART 4 /* a range larger than this part of the bound is not */
 
 enum kind {
@@ -292,7 +294,7 @@ bool sf_keep_put_range(const struct sf_extent *extent)
 {
 	size_t len = sf_extent_len(extent);
 
-	if (!make_room(len))
+	if (len > MAX_RANGE_LEN || !make_room(len))
 		return false;
 	if (put(extent, KIND_RANGE, true))
 		return true;

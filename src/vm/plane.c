@@ -27,6 +27,8 @@ static void change_all(struct sf_tree *tree, size_t first, size_t nr,
 		uint64_t mask = sf_word_mask(page, left, &n);
 
 		change(sf_word_at(tree, page), mask, planes, set);
+		if (set && (planes & SF_MARKED))
+			tree->level[0][page / SF_LEAF_PAGES].may_mark = 1;
 	}
 }
 
@@ -93,6 +95,13 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 
 		if (first >= ready)
 			return has ? end : first;
+		/* Whole leaves without marks need no looking at. */
+		if (plane == SF_MARKED && has &&
+		    !tree->level[0][first / SF_LEAF_PAGES].may_mark) {
+			first = sf_align_down(first, SF_LEAF_PAGES) +
+				SF_LEAF_PAGES;
+			continue;
+		}
 		bits = bits_of(sf_word_at(tree, first), plane, false);
 		bits = (has ? bits : ~bits) & mask;
 		if (bits != 0)
@@ -117,10 +126,45 @@ unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
 	       (word->quiet & bit ? SF_QUIET : 0u);
 }
 
+size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
+		      unsigned *planes)
+{
+	uint64_t quiet = 0;
+	uint64_t marked = 0;
+	size_t n;
+
+	if ((first + nr - 1) / SF_LEAF_PAGES >= tree->nr_ready)
+		return sf_tree_next(tree, first, first + nr, SF_LIVE, false);
+	for (; nr > 0; first += n, nr -= n) {
+		uint64_t mask = sf_word_mask(first, nr, &n);
+		struct sf_word *word = sf_word_at(tree, first);
+		uint64_t dead = ~word->live & mask;
+
+		if (SF_UNLIKELY(dead != 0))
+			return sf_align_down(first, 64) +
+			       (size_t)__builtin_ctzll(dead);
+		quiet |= word->quiet & mask;
+		marked |= word->marked & mask;
+		word->live &= ~mask;
+		word->quiet &= ~mask;
+	}
+	*planes = (quiet != 0 ? SF_QUIET : 0u) | (marked != 0 ? SF_MARKED : 0u);
+	return SF_NONE;
+}
+
 void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr)
 {
 	size_t last = (first + nr - 1) / SF_LEAF_PAGES;
 
 	for (size_t leaf = first / SF_LEAF_PAGES; leaf <= last; leaf++)
-		tree->leaf[leaf].has_table = 1;
+		tree->level[0][leaf].has_table = 1;
+}
+
+void sf_tree_forget_tables(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t end = (first + nr) / SF_LEAF_PAGES;
+
+	for (size_t leaf = (first + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
+	     leaf < end; leaf++)
+		tree->level[0][leaf].has_table = 0;
 }

@@ -22,21 +22,21 @@
 #include "vm/account.h"
 #include "vm/release.h"
 
+/* Up to here zeroing all costs less than asking what was touched. */
+#define ZERO_ALL_LEN ((size_t)128 << 10)
+
 /* Pages copied before their source is released. */
 #define COPY_PAGES ((size_t)512)
 
 void sf_range_discard(const char *call, const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
-	size_t end = sf_align_down(extent->first + extent->nr, SF_LEAF_PAGES);
 	bool was_locked = false;
 	bool released;
 
 	sf_extent_lock_live(call, extent);
 	/* Page tables that are covered whole may go too. */
-	for (size_t page = sf_align_up(extent->first, SF_LEAF_PAGES);
-	     page < end; page += SF_LEAF_PAGES)
-		region->tree.leaf[page / SF_LEAF_PAGES].has_table = 0;
+	sf_tree_forget_tables(&region->tree, extent->first, extent->nr);
 	region->nr_released_pages += extent->nr;
 	sf_region_unlock(region);
 
@@ -52,6 +52,29 @@ void sf_range_discard(const char *call, const struct sf_extent *extent)
 		region->nr_locked_releases++;
 		sf_region_unlock(region);
 	}
+}
+
+void sf_range_zero(const struct sf_extent *extent)
+{
+	struct sf_pagemap pagemap;
+	uintptr_t addr = sf_extent_addr(extent);
+	uintptr_t end = addr + sf_extent_len(extent);
+
+	if (end - addr <= ZERO_ALL_LEN) {
+		memset((void *)addr, 0, end - addr);
+		return;
+	}
+	sf_pagemap_open(&pagemap);
+	while (addr < end) {
+		uintptr_t start = addr;
+
+		while (addr < end && sf_pagemap_touched(&pagemap, addr))
+			addr += sf_page_size;
+		memset((void *)start, 0, addr - start);
+		if (addr < end)
+			addr += sf_page_size;
+	}
+	sf_pagemap_close(&pagemap);
 }
 
 int sf_range_guard(const char *call, const struct sf_extent *extent)

@@ -11,6 +11,9 @@
 /* Give the pages back; the range reads as zeros. Cannot fail. */
 void sf_range_discard(const char *call, const struct sf_extent *extent);
 
+/* Zero a live extent without making pages resident that are not. */
+void sf_range_zero(const struct sf_extent *extent);
+
 /* Mark pages, or remove the markers. 0 or -errno. */
 int sf_range_guard(const char *call, const struct sf_extent *extent);
 int sf_range_unguard(const char *call, const struct sf_extent *extent);

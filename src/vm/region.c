@@ -16,8 +16,14 @@
 /* A summary holds lengths of less than 2^32 pages. */
 #define MAX_LEAVES ((size_t)1 << 22)
 
-/* A region takes at most this share of a limited address space. */
+#define MAX_DOUBLINGS ((size_t)16)
+#define DEFAULT_LEN   ((size_t)1 << 40)
+
+/* The first region takes at most this share of a limited address space. */
 #define ADDRESS_SPACE_SHARE 16
+
+/* Regions ever opened. Under the state lock. */
+static size_t nr_opened;
 
 static size_t leaf_len(void)
 {
@@ -49,14 +55,22 @@ static size_t power_of_two_up(size_t x)
 	return x <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzl(x - 1));
 }
 
-/* How many leaves to ask for first: at least min_leaf. */
+/*
+ * How many leaves to ask for first: at least min_leaf, and twice as many for
+ * each region before, so that a small first one is no trap.
+ */
 static size_t wanted_leaves(size_t min_leaf)
 {
 	size_t want_len = sf_option(SF_OPTION_REGION);
 	size_t limit_len = sf_limit_address_space();
+	unsigned doublings = (unsigned)sf_min(nr_opened, MAX_DOUBLINGS);
 
 	if (limit_len != SIZE_MAX)
 		want_len = sf_min(want_len, limit_len / ADDRESS_SPACE_SHARE);
+	if (want_len < DEFAULT_LEN >> doublings)
+		want_len <<= doublings;
+	/* All that is committed counts: more could never be used. */
+	want_len = sf_min(want_len, sf_limit_data());
 	return sf_max(sf_min(power_of_two_up(want_len / leaf_len() / 2 + 1),
 			     MAX_LEAVES),
 		      min_leaf);
@@ -84,9 +98,15 @@ static int set_attributes(struct sf_region *region)
 {
 	uintptr_t end = region->start + region->len;
 
-	/* Views come and go by mmap(): what it gives must merge again. */
-	if (region->kind == SF_REGION_VIEW)
+	if (region->kind == SF_REGION_VIEW) {
+		/*
+		 * Views come and go by mmap(), and what that gives must merge
+		 * with the rest. Only the ends differ from strangers' memory.
+		 */
+		sf_page_set_huge(region->start, sf_page_size, false);
+		sf_page_set_huge(end - sf_page_size, sf_page_size, false);
 		return 0;
+	}
 	/* Kernels without transparent huge pages do not know the advice. */
 	sf_page_set_huge(region->start, region->len, false);
 	if (region->kind != SF_REGION_HUGE)
@@ -133,8 +153,10 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 		err = set_attributes(region);
 		if (err == 0)
 			err = open_metadata(region);
-		if (err == 0)
+		if (err == 0) {
+			nr_opened++;
 			return 0;
+		}
 		/* More than one mapping: never refused. */
 		sf_page_unmap(region->start, region->len);
 	}
@@ -240,18 +262,18 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 	return err;
 }
 
-bool sf_region_is_low(const struct sf_region *region, size_t end)
+size_t sf_region_low(const struct sf_region *region, size_t end)
 {
-	return region->frontier - end < region->ahead &&
-	       region->frontier < region->nr_pages &&
-	       region->frontier != region->refused;
+	if (region->frontier - end >= region->ahead ||
+	    region->frontier == region->nr_pages ||
+	    region->frontier == region->refused)
+		return 0;
+	return sf_min(end + region->ahead, region->nr_pages);
 }
 
-void sf_region_grow_ahead(struct sf_region *region, size_t end)
+void sf_region_grow_ahead(struct sf_region *region, size_t nr_pages)
 {
-	size_t want = sf_min(end + region->ahead, region->nr_pages);
-
-	if (sf_region_grow(region, want) == 0)
+	if (sf_region_grow(region, nr_pages) == 0)
 		return;
 	/* Not again until something changes: this costs two system calls. */
 	sf_region_relock(region);

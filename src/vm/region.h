@@ -68,8 +68,8 @@ struct sf_region {
 };
 
 /*
- * Reserve a region of at least min_pages. 0 or -errno. Called under the state
- * lock. Needs five spare mappings.
+ * Reserve a region of at least min_pages, the larger the more were opened
+ * before. 0 or -errno. Called under the state lock. Needs five spare mappings.
  */
 int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 		   size_t min_pages);
@@ -78,11 +78,12 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 int sf_region_grow(struct sf_region *region, size_t nr_pages);
 
 /*
- * Called under lock: whether less is committed beyond page `end` than there
- * should be. Then sf_region_grow_ahead() is called without it; best effort.
+ * Called under lock: where the frontier should be when page `end` is in use,
+ * or 0 when it is far enough. sf_region_grow_ahead() then goes there, without
+ * the lock and as a best effort.
  */
-bool sf_region_is_low(const struct sf_region *region, size_t end);
-void sf_region_grow_ahead(struct sf_region *region, size_t end);
+size_t sf_region_low(const struct sf_region *region, size_t end);
+void sf_region_grow_ahead(struct sf_region *region, size_t nr_pages);
 
 /*
  * Take the frontier back over free pages at the region's end, so that they are

@@ -142,7 +142,8 @@ static bool mark_end(struct sf_release *release, uintptr_t page, bool left_out)
 /*
  * Longer: discard all, then mark both ends. A page table that is covered whole
  * goes away with the discarding, so where an end starts one its page is left
- * out: marking frees it, and finds the table still there.
+ * out: marking frees it, and finds the table still there. The last page will
+ * do for both ends of a range that has one table only.
  */
 static void release_and_mark_ends(struct sf_release *release)
 {
@@ -152,7 +153,8 @@ static void release_and_mark_ends(struct sf_release *release)
 	bool head = release->head_table;
 	bool tail = release->tail_table;
 	bool covers = release->len >= release->table_len;
-	bool head_out = head && covers && first % release->table_len == 0;
+	bool head_out = head && release->len > release->table_len &&
+			first % release->table_len == 0;
 	bool tail_out = tail && covers && end % release->table_len == 0;
 
 	if (head_out)

@@ -25,49 +25,36 @@ static size_t nr_nodes(const struct sf_tree *tree, unsigned level)
 	return tree->nr_leaf >> (4 * level);
 }
 
-static struct sf_lack *lack_of(const struct sf_tree *tree, unsigned level,
-			       size_t node)
-{
-	return level == 0 ? &tree->leaf[node].lack : &tree->level[level][node];
-}
-
-static struct runs runs_of(const struct sf_tree *tree, unsigned level,
-			   size_t node)
+static struct runs runs_of(unsigned level, const struct sf_lack *lack)
 {
 	size_t span = span_of(level);
-	const struct sf_lack *lack;
 
-	if (level == 0 && node >= tree->nr_ready)
-		return (struct runs){ span, span, span };
-	lack = lack_of(tree, level, node);
 	return (struct runs){ span - lack->head, span - lack->tail,
 			      span - lack->max };
 }
 
 /* Store runs; returns whether they differ from what was there. */
-static bool store_runs(struct sf_tree *tree, unsigned level, size_t node,
-		       struct runs runs)
+static bool store_runs(unsigned level, struct sf_lack *lack, struct runs runs)
 {
 	size_t span = span_of(level);
-	struct sf_lack *lack = lack_of(tree, level, node);
-	struct sf_lack next = {
-		.head = (uint32_t)(span - runs.head),
-		.tail = (uint32_t)(span - runs.tail),
-		.max = (uint32_t)(span - runs.max),
-	};
+	uint32_t head = (uint32_t)(span - runs.head);
+	uint32_t tail = (uint32_t)(span - runs.tail);
+	uint32_t max = (uint32_t)(span - runs.max);
 
-	if (lack->head == next.head && lack->tail == next.tail &&
-	    lack->max == next.max)
+	if (lack->head == head && lack->tail == tail && lack->max == max)
 		return false;
-	*lack = next;
+	lack->head = head;
+	lack->tail = tail;
+	lack->max = max;
 	return true;
 }
 
 size_t sf_tree_summary_len(size_t nr_leaf)
 {
-	size_t len = 0;
+	size_t nr = nr_leaf;
+	size_t len = nr * sizeof(struct sf_lack);
 
-	for (size_t nr = nr_leaf; nr > SF_TREE_FANOUT;) {
+	while (nr > SF_TREE_FANOUT) {
 		nr /= SF_TREE_FANOUT;
 		len += nr * sizeof(struct sf_lack);
 	}
@@ -86,10 +73,12 @@ void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
 		.base = base,
 		.page_shift = page_shift,
 	};
-	while (nr_nodes(tree, tree->top) > SF_TREE_FANOUT) {
+	/* The highest first: what a search reads lies close together. */
+	while (nr_nodes(tree, tree->top) > SF_TREE_FANOUT)
 		tree->top++;
-		tree->level[tree->top] = at;
-		at += nr_nodes(tree, tree->top);
+	for (unsigned level = tree->top + 1; level-- > 0;) {
+		tree->level[level] = at;
+		at += nr_nodes(tree, level);
 	}
 }
 
@@ -175,7 +164,8 @@ static size_t search_nodes(struct search *search, unsigned level, size_t first,
 	size_t span = span_of(level);
 
 	for (size_t node = first; node <= last; node++) {
-		struct runs runs = runs_of(search->tree, level, node);
+		struct runs runs =
+			runs_of(level, &search->tree->level[level][node]);
 		size_t start = node * span;
 		size_t found;
 
@@ -270,23 +260,27 @@ static struct runs count_leaf(const struct sf_leaf *leaf)
 static struct runs count_children(const struct sf_tree *tree, unsigned level,
 				  size_t node)
 {
+	const struct sf_lack *child =
+		&tree->level[level - 1][node * SF_TREE_FANOUT];
 	size_t child_span = span_of(level - 1);
-	size_t first = node * SF_TREE_FANOUT;
 	struct runs runs = { 0 };
 	size_t run = 0;
 	bool all_free = true;
 
 	for (size_t i = 0; i < SF_TREE_FANOUT; i++) {
-		struct runs child = runs_of(tree, level - 1, first + i);
+		struct runs part;
 
-		run += child.head;
-		if (child.head == child_span)
+		if (child[i].max == 0) {
+			run += child_span;
 			continue;
+		}
+		part = runs_of(level - 1, &child[i]);
+		run += part.head;
 		if (all_free)
 			runs.head = run;
 		all_free = false;
-		runs.max = sf_max(runs.max, sf_max(run, child.max));
-		run = child.tail;
+		runs.max = sf_max(runs.max, sf_max(run, part.max));
+		run = part.tail;
 	}
 	if (all_free)
 		runs.head = run;
@@ -304,7 +298,7 @@ static void update_parents(struct sf_tree *tree, size_t first, size_t last)
 		first /= SF_TREE_FANOUT;
 		last /= SF_TREE_FANOUT;
 		for (size_t node = first; node <= last; node++)
-			changed |= store_runs(tree, level, node,
+			changed |= store_runs(level, &tree->level[level][node],
 					      count_children(tree, level,
 							     node));
 		if (!changed)
@@ -312,7 +306,45 @@ static void update_parents(struct sf_tree *tree, size_t first, size_t last)
 	}
 }
 
-void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
+/* Pages of a range that lie in one leaf, from first on. */
+static size_t part_in_leaf(size_t first, size_t nr)
+{
+	return sf_min(nr, SF_LEAF_PAGES - first % SF_LEAF_PAGES);
+}
+
+/* Give all pages of a leaf the same bits. */
+static void fill_leaf(struct sf_leaf *leaf, struct sf_word bits)
+{
+	for (size_t w = 0; w < SF_LEAF_WORDS; w++)
+		leaf->word[w] = bits;
+}
+
+static uint64_t all_or_none(bool all)
+{
+	return all ? UINT64_MAX : 0;
+}
+
+/* Set the taken bits of a part of a leaf; marks are kept or cleared. */
+static void take_part(struct sf_tree *tree, size_t first, size_t nr,
+		      unsigned planes, bool keep_marks)
+{
+	size_t n;
+
+	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
+		uint64_t mask = sf_word_mask(page, left, &n);
+		struct sf_word *word = sf_word_at(tree, page);
+
+		sf_assert((word->taken & mask) == 0);
+		word->taken |= mask;
+		word->live |= planes & SF_LIVE ? mask : 0;
+		word->quiet |= planes & SF_QUIET ? mask : 0;
+		if (!keep_marks)
+			word->marked &= ~mask;
+	}
+}
+
+static void take_all(struct sf_tree *tree, size_t first, size_t nr,
+		     unsigned planes, bool keep_marks)
 {
 	size_t first_leaf = first / SF_LEAF_PAGES;
 	size_t last_leaf = (first + nr - 1) / SF_LEAF_PAGES;
@@ -321,17 +353,53 @@ void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
+		struct sf_leaf *leaf = &tree->leaf[page / SF_LEAF_PAGES];
+		struct sf_lack *lack = &tree->level[0][page / SF_LEAF_PAGES];
+		struct runs runs = { 0 };
+
+		n = part_in_leaf(page, left);
+		if (n == SF_LEAF_PAGES && !(keep_marks && lack->may_mark)) {
+			fill_leaf(leaf, (struct sf_word){
+						UINT64_MAX,
+						all_or_none(planes & SF_LIVE),
+						0,
+						all_or_none(planes &
+							    SF_QUIET) });
+			lack->may_mark = 0;
+		} else {
+			take_part(tree, page, n, planes, keep_marks);
+			runs = count_leaf(leaf);
+		}
+		changed |= store_runs(0, lack, runs);
+	}
+	if (changed)
+		update_parents(tree, first_leaf, last_leaf);
+}
+
+void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
+{
+	take_all(tree, first, nr, 0, true);
+}
+
+void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
+		       unsigned planes)
+{
+	take_all(tree, first, nr, planes | SF_LIVE, false);
+}
+
+static void give_part(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t n;
+
+	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
 		uint64_t mask = sf_word_mask(page, left, &n);
 		struct sf_word *word = sf_word_at(tree, page);
 
-		sf_assert((word->taken & mask) == 0);
-		word->taken |= mask;
+		sf_assert((word->taken & mask) == mask);
+		word->taken &= ~mask;
+		word->live &= ~mask;
+		word->quiet &= ~mask;
 	}
-	for (size_t leaf = first_leaf; leaf <= last_leaf; leaf++)
-		changed |= store_runs(tree, 0, leaf,
-				      count_leaf(&tree->leaf[leaf]));
-	if (changed)
-		update_parents(tree, first_leaf, last_leaf);
 }
 
 void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr)
@@ -343,17 +411,20 @@ void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr)
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		uint64_t mask = sf_word_mask(page, left, &n);
-		struct sf_word *word = sf_word_at(tree, page);
+		struct sf_leaf *leaf = &tree->leaf[page / SF_LEAF_PAGES];
+		struct sf_lack *lack = &tree->level[0][page / SF_LEAF_PAGES];
+		struct runs runs = { SF_LEAF_PAGES, SF_LEAF_PAGES,
+				     SF_LEAF_PAGES };
 
-		sf_assert((word->taken & mask) == mask);
-		word->taken &= ~mask;
-		word->live &= ~mask;
-		word->quiet &= ~mask;
+		n = part_in_leaf(page, left);
+		if (n == SF_LEAF_PAGES && !lack->may_mark) {
+			fill_leaf(leaf, (struct sf_word){ 0 });
+		} else {
+			give_part(tree, page, n);
+			runs = count_leaf(leaf);
+		}
+		changed |= store_runs(0, lack, runs);
 	}
-	for (size_t leaf = first_leaf; leaf <= last_leaf; leaf++)
-		changed |= store_runs(tree, 0, leaf,
-				      count_leaf(&tree->leaf[leaf]));
 	if (changed)
 		update_parents(tree, first_leaf, last_leaf);
 }
@@ -375,7 +446,7 @@ size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max)
 static void check_equal(const struct sf_tree *tree, unsigned level,
 			size_t node, struct runs counted)
 {
-	struct runs stored = runs_of(tree, level, node);
+	struct runs stored = runs_of(level, &tree->level[level][node]);
 
 	if (stored.head != counted.head || stored.tail != counted.tail ||
 	    stored.max != counted.max)
@@ -392,7 +463,9 @@ void sf_tree_check(const struct sf_tree *tree)
 			const struct sf_word *word = &leaf->word[w];
 
 			if ((word->live & ~word->taken) != 0 ||
-			    (word->quiet & ~word->live) != 0)
+			    (word->quiet & ~word->live) != 0 ||
+			    (word->marked != 0 &&
+			     !tree->level[0][node].may_mark))
 				sf_fatal("bug: bits of leaf %zu contradict",
 					 node);
 		}

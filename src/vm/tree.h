@@ -54,18 +54,18 @@ struct sf_lack {
 	uint32_t head;
 	uint32_t tail;
 	uint32_t max;
+	uint16_t has_table; /* leaves: a page table is known to exist, so that
+			       marking there allocates none */
+	uint16_t may_mark;  /* leaves: 0: no page is marked */
 };
 
 struct sf_leaf {
 	struct sf_word word[SF_LEAF_WORDS];
-	struct sf_lack lack;
-	/* A page table is known to exist: marking here allocates none. */
-	uint32_t has_table;
 } SF_CACHE_ALIGNED;
 
 struct sf_tree {
 	struct sf_leaf *leaf;
-	struct sf_lack *level[SF_TREE_LEVELS]; /* [0] is unused */
+	struct sf_lack *level[SF_TREE_LEVELS]; /* level[0] is the leaves' */
 	unsigned top;	 /* the highest level; 0 when leaves suffice */
 	size_t nr_leaf;	 /* a power of two */
 	size_t nr_ready; /* leaves whose metadata is accessible */
@@ -81,7 +81,7 @@ enum sf_plane {
 	SF_QUIET = 8,
 };
 
-/* Bytes of summaries above the leaves of a tree of nr_leaf leaves. */
+/* Bytes of summaries of a tree of nr_leaf leaves. */
 size_t sf_tree_summary_len(size_t nr_leaf);
 
 /*
@@ -98,8 +98,19 @@ void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
 size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
 		    size_t lead);
 
-/* Make free pages taken. Their leaves must be ready. */
+/* Make free pages taken. Their leaves must be ready. Marks stay. */
 void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr);
+
+/* The same, not marked, and live with the given planes (0, SF_QUIET). */
+void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
+		       unsigned planes);
+
+/*
+ * Make live pages taken only. Returns the first that is not live, having
+ * changed those before it, or SF_NONE. *planes is what any of them had.
+ */
+size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
+		      unsigned *planes);
 
 /* Make taken pages free; clears live and quiet. */
 void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr);
@@ -125,8 +136,17 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 /* The planes of one page; 0 for pages not ready or beyond the region. */
 unsigned sf_tree_planes(const struct sf_tree *tree, size_t page);
 
+/* Whether a page table is known to exist for a page. */
+static inline bool sf_tree_has_table(const struct sf_tree *tree, size_t page)
+{
+	return tree->level[0][page / SF_LEAF_PAGES].has_table != 0;
+}
+
 /* Note that page tables exist for these pages, since they carry markers. */
 void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr);
+
+/* Note that leaves which lie wholly in the range may have lost theirs. */
+void sf_tree_forget_tables(struct sf_tree *tree, size_t first, size_t nr);
 
 /* Free pages from page on, without a gap, at most max. */
 size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max);

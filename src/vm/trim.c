@@ -11,7 +11,7 @@
 
 static bool is_free_with_table(const struct sf_tree *tree, size_t leaf)
 {
-	return tree->leaf[leaf].lack.max == 0 && tree->leaf[leaf].has_table;
+	return tree->level[0][leaf].max == 0 && tree->level[0][leaf].has_table;
 }
 
 /*
@@ -58,8 +58,7 @@ static void give_tables_back(struct sf_region *region)
 		sf_region_relock(region);
 		if (unmarked)
 			sf_tree_clear(tree, first, nr_pages, SF_MARKED);
-		for (size_t i = leaf; i < leaf + nr; i++)
-			tree->leaf[i].has_table = 0;
+		sf_tree_forget_tables(tree, first, nr_pages);
 		sf_tree_give(tree, first, nr_pages);
 		sf_region_unlock_idle(region);
 		leaf += nr;

@@ -32,14 +32,11 @@ void sf_extent_find(const char *call, const void *addr, size_t len, bool view,
 	*out = (struct sf_extent){ region, sf_region_page(region, at), nr };
 }
 
-/* Say what is wrong with the first page that is not live, and abort. */
+/* Say what is wrong with a page of the extent that is not live, and abort. */
 SF_NORETURN static void not_live(const char *call,
-				 const struct sf_extent *extent)
+				 const struct sf_extent *extent, size_t page)
 {
-	const struct sf_tree *tree = &extent->region->tree;
-	size_t end = extent->first + extent->nr;
-	size_t page = sf_tree_next(tree, extent->first, end, SF_LIVE, false);
-	unsigned planes = sf_tree_planes(tree, page);
+	unsigned planes = sf_tree_planes(&extent->region->tree, page);
 	const char *cause = "is not mapped, or already released";
 
 	if (planes == (SF_TAKEN | SF_MARKED))
@@ -52,17 +49,38 @@ SF_NORETURN static void not_live(const char *call,
 
 void sf_extent_lock_live(const char *call, const struct sf_extent *extent)
 {
+	size_t end = extent->first + extent->nr;
+	size_t page;
+
 	sf_region_lock(extent->region);
-	if (SF_UNLIKELY(!sf_tree_all(&extent->region->tree, extent->first,
-				     extent->nr, SF_LIVE)))
-		not_live(call, extent);
+	page = sf_tree_next(&extent->region->tree, extent->first, end, SF_LIVE,
+			    false);
+	if (SF_UNLIKELY(page != end))
+		not_live(call, extent, page);
+}
+
+/*
+ * Lock the region and make the extent's pages taken only; fatal unless they
+ * are live. Returns which of SF_QUIET and SF_MARKED any had.
+ */
+static unsigned unlive_locked(const char *call, const struct sf_extent *extent)
+{
+	unsigned planes = 0;
+	size_t page;
+
+	sf_region_lock(extent->region);
+	page = sf_tree_unlive(&extent->region->tree, extent->first, extent->nr,
+			      &planes);
+	if (SF_UNLIKELY(page != SF_NONE))
+		not_live(call, extent, page);
+	return planes;
 }
 
 /* Fill in what the ladder must know. Called under the lock. */
 static void prepare_locked(const struct sf_extent *extent, bool trap,
 			   struct sf_release *release)
 {
-	const struct sf_leaf *leaf = extent->region->tree.leaf;
+	const struct sf_tree *tree = &extent->region->tree;
 	size_t last = extent->first + extent->nr - 1;
 
 	*release = (struct sf_release){
@@ -71,8 +89,8 @@ static void prepare_locked(const struct sf_extent *extent, bool trap,
 		.table_len = SF_LEAF_PAGES << sf_page_shift,
 		.trap = trap && sf_option(SF_OPTION_TRAP) &&
 			sf_probe_has(SF_FEATURE_GUARD),
-		.head_table = leaf[extent->first / SF_LEAF_PAGES].has_table,
-		.tail_table = leaf[last / SF_LEAF_PAGES].has_table,
+		.head_table = sf_tree_has_table(tree, extent->first),
+		.tail_table = sf_tree_has_table(tree, last),
 	};
 }
 
@@ -86,7 +104,6 @@ static void note_marks_locked(const struct sf_extent *extent,
 	struct sf_tree *tree = &extent->region->tree;
 	size_t first = extent->first;
 	size_t last = first + extent->nr - 1;
-	size_t leaf_end = sf_align_down(last + 1, SF_LEAF_PAGES);
 
 	if (release->marked_all) {
 		sf_tree_set(tree, first, extent->nr, SF_MARKED);
@@ -94,9 +111,7 @@ static void note_marks_locked(const struct sf_extent *extent,
 			sf_tree_note_tables(tree, first, extent->nr);
 		return;
 	}
-	for (size_t page = sf_align_up(first, SF_LEAF_PAGES); page < leaf_end;
-	     page += SF_LEAF_PAGES)
-		tree->leaf[page / SF_LEAF_PAGES].has_table = 0;
+	sf_tree_forget_tables(tree, first, extent->nr);
 	if (release->marked_head) {
 		sf_tree_set(tree, first, 1, SF_MARKED);
 		sf_tree_note_tables(tree, first, 1);
@@ -178,21 +193,15 @@ static bool has_guard_beside(const struct sf_extent *extent)
 void sf_extent_unmap(const char *call, const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
-	struct sf_tree *tree = &region->tree;
 	struct sf_release release;
-	bool quiet;
-	bool keepable;
+	unsigned planes = unlive_locked(call, extent);
+	bool keepable = sf_option(SF_OPTION_RETAIN) > 0 &&
+			region->kind == SF_REGION_NORMAL &&
+			(planes & SF_MARKED) == 0 && !has_guard_beside(extent);
 
-	sf_extent_lock_live(call, extent);
-	quiet = sf_tree_any(tree, extent->first, extent->nr, SF_QUIET);
-	keepable = sf_option(SF_OPTION_RETAIN) > 0 &&
-		   region->kind == SF_REGION_NORMAL &&
-		   !sf_tree_any(tree, extent->first, extent->nr, SF_MARKED) &&
-		   !has_guard_beside(extent);
-	sf_tree_clear(tree, extent->first, extent->nr, SF_LIVE | SF_QUIET);
 	region->nr_used -= extent->nr;
 	region->nr_unmaps++;
-	prepare_locked(extent, !quiet, &release);
+	prepare_locked(extent, (planes & SF_QUIET) == 0, &release);
 	sf_region_unlock_busy(region);
 
 	if (keepable && sf_keep_put_range(extent)) {
@@ -207,9 +216,7 @@ void sf_extent_unlive(const char *call, const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
 
-	sf_extent_lock_live(call, extent);
-	sf_tree_clear(&region->tree, extent->first, extent->nr,
-		      SF_LIVE | SF_QUIET);
+	unlive_locked(call, extent);
 	region->nr_used -= extent->nr;
 	region->nr_unmaps++;
 	sf_region_unlock_busy(region);

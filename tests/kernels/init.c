@@ -3,7 +3,7 @@
  * The only program of the virtual machine, next to the tests: mounts what they
  * need, runs every file in /tests one after the other, prints
  *
- *	result: NAME STATUS
+ *	result: NAME STATUS SECONDS
  *
  * after each (STATUS is its exit status, or -signal), and switches off through
  * qemu's isa-debug-exit. Its console is the serial line.
@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEBUG_EXIT_PORT 0xf4
@@ -85,6 +86,7 @@ static void run(const char *name)
 {
 	char path[300];
 	char *args[] = { path, NULL };
+	time_t start = time(NULL);
 	int status;
 	pid_t pid;
 
@@ -108,8 +110,9 @@ static void run(const char *name)
 	kill(-pid, SIGKILL);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-	printf("result: %s %d\n", name,
-	       WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
+	printf("result: %s %d %ld\n", name,
+	       WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status),
+	       (long)(time(NULL) - start));
 }
 
 static int is_visible(const struct dirent *entry)

@@ -18,7 +18,7 @@
 #define MADV_POPULATE_WRITE 23 /* 5.14 */
 #endif
 
-#define LIMIT ((size_t)16 << 20)
+#define LIMIT ((size_t)8 << 20)
 #define FILL_LEN (2 * LIMIT)
 #define GUARD_INSTALL 102
 
@@ -35,7 +35,7 @@ struct result {
 	size_t nr_done;
 	size_t nr_refused;
 	int err; /* of the last refusal */
-	size_t usage_full;
+	size_t usage_full; /* 0: even looking was refused */
 	size_t usage_after;
 };
 
@@ -50,21 +50,30 @@ static void __attribute__((noinline)) touch_stack(void)
 	explicit_bzero(bytes, sizeof(bytes));
 }
 
-/* Fill the cgroup from p on; returns the number of pages. */
-static size_t fill_cgroup(char *p)
+/*
+ * Touch pages from p on until the usage is the limit; returns their number.
+ * Half of what seems to be left is touched between two looks.
+ */
+static size_t touch_until_full(char *p)
+{
+	size_t page = test_page();
+	size_t nr = 0;
+	size_t usage;
+
+	while ((usage = test_cgroup_usage()) < LIMIT)
+		for (size_t i = 0; i <= (LIMIT - usage) / page / 2; i++)
+			p[nr++ * page] = 1;
+	return nr;
+}
+
+/* The same for a child that is not killable. */
+static size_t populate_until_full(char *p)
 {
 	size_t page = test_page();
 	size_t nr = 0;
 
-	for (; nr < FILL_LEN / page; nr++) {
-		if (work->killable) {
-			if (test_cgroup_usage() >= LIMIT)
-				break;
-			p[nr * page] = 1;
-		} else if (madvise(p + nr * page, page, MADV_POPULATE_WRITE)) {
-			break;
-		}
-	}
+	while (madvise(p + nr * page, page, MADV_POPULATE_WRITE) == 0)
+		nr++;
 	return nr;
 }
 
@@ -75,7 +84,8 @@ static int do_work(void *arg)
 	char *p = arg;
 
 	touch_stack();
-	result->nr_pages = fill_cgroup(p);
+	result->nr_pages = work->killable ? touch_until_full(p) :
+					    populate_until_full(p);
 	result->usage_full = test_cgroup_usage();
 	for (size_t i = work->every_other; i < result->nr_pages; i += step) {
 		if (work->op(p + i * page, page) == 0) {

@@ -207,7 +207,8 @@ static void cut_range(struct model *m, uint32_t index, char *addr, size_t nr)
 	}
 }
 
-void model_remove(struct model *m, char *addr, size_t nr)
+/* Take [addr, +nr), which may lie in several ranges, out of them. */
+static void remove_pages(struct model *m, char *addr, size_t nr)
 {
 	char *end = addr + nr * m->page_len;
 
@@ -236,6 +237,41 @@ void model_remove(struct model *m, char *addr, size_t nr)
 		cut_range(m, index, addr, nr_here);
 		addr = stop;
 	}
+}
+
+/* Free a guard page at addr when nothing is mapped at other, beyond it. */
+static void free_edge(struct model *m, char *addr, const char *other)
+{
+	if (model_page(m, addr)->kind == MODEL_EDGE &&
+	    !counts_as_live(model_page(m, other)->kind))
+		remove_pages(m, addr, 1);
+}
+
+void model_remove(struct model *m, char *addr, size_t nr)
+{
+	size_t page = m->page_len;
+	char *end = addr + nr * page;
+
+	remove_pages(m, addr, nr);
+	free_edge(m, addr - page, addr - 2 * page);
+	free_edge(m, end, end + page);
+}
+
+bool model_is_guard(struct model *m, const struct model_range *r)
+{
+	unsigned kind = model_page(m, r->addr)->kind;
+
+	return kind == MODEL_EDGE || kind == MODEL_STACK_GUARD;
+}
+
+void model_remove_stack(struct model *m, const struct model_range *r)
+{
+	char *addr = r->addr;
+	size_t guard_len = r->guard_len;
+
+	model_remove(m, addr, r->nr_pages);
+	if (guard_len > 0)
+		model_remove(m, addr - guard_len, guard_len / m->page_len);
 }
 
 /* The position of the i-th word that carries the pattern. */
@@ -378,6 +414,23 @@ void model_check(struct model *m)
 	check_stats(m);
 }
 
+static void release_range(struct model *m, struct model_range r)
+{
+	struct surefree_stack stack = {
+		.addr = r.addr,
+		.len = r.nr_pages * m->page_len,
+		.guard_len = r.guard_len,
+	};
+
+	if (r.is_stack) {
+		surefree_stack_unmap(&stack);
+		model_remove_stack(m, &r);
+	} else {
+		surefree_unmap(r.addr, r.nr_pages * m->page_len);
+		model_remove(m, r.addr, r.nr_pages);
+	}
+}
+
 void model_finish(struct model *m)
 {
 	struct surefree_stats s = { .size = sizeof(s) };
@@ -386,22 +439,15 @@ void model_finish(struct model *m)
 	m->op = "finish";
 	surefree_set("retain", "0");
 	while (m->nr_ranges > 0) {
-		struct model_range r = m->ranges[m->nr_ranges - 1];
-		struct surefree_stack stack = {
-			.addr = r.addr,
-			.len = r.nr_pages * m->page_len,
-			.guard_len = r.guard_len,
-		};
+		uint32_t i = m->nr_ranges - 1;
 
-		if (r.is_stack) {
-			surefree_stack_unmap(&stack);
-			model_remove(m, r.addr, r.nr_pages);
-		} else if (model_page(m, r.addr)->kind == MODEL_EDGE) {
-			model_remove(m, r.addr, r.nr_pages);
-		} else {
-			surefree_unmap(r.addr, r.nr_pages * m->page_len);
-			model_remove(m, r.addr, r.nr_pages);
-		}
+		/* Guard pages go with what they stand beside. */
+		while (i > 0 && model_is_guard(m, &m->ranges[i]))
+			i--;
+		MODEL_CHECK(m, !model_is_guard(m, &m->ranges[i]),
+			    "guard page %p is left over",
+			    (void *)m->ranges[i].addr);
+		release_range(m, m->ranges[i]);
 	}
 	while (m->nr_views > 0) {
 		struct model_view *view = &m->views[--m->nr_views];

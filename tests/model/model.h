@@ -23,7 +23,8 @@ enum model_kind {
 	MODEL_FREE,	/* not mapped: never was, or was released */
 	MODEL_LIVE,	/* mapped, holds what seed says */
 	MODEL_GUARD,	/* mapped, made inaccessible by surefree_guard() */
-	MODEL_EDGE,	/* guard page beside a SUREFREE_GUARDED map */
+	MODEL_EDGE,	/* guard page beside a SUREFREE_GUARDED map: stays while
+			   a page beside it is mapped */
 	MODEL_STACK,	/* in a stack: contents undefined */
 	MODEL_STACK_GUARD, /* guard page below a stack */
 };
@@ -131,8 +132,17 @@ struct model_page *model_page(struct model *m, const char *addr);
 struct model_range *model_add(struct model *m, char *addr, size_t nr,
 			      enum model_kind kind);
 
-/* Record that [addr, +nr) was released; ranges are cut, dropped or split. */
+/*
+ * Record that [addr, +nr) was released: ranges are cut, dropped or split, and
+ * guard pages beside it that stand beside nothing else now are free.
+ */
 void model_remove(struct model *m, char *addr, size_t nr);
+
+/* The same for a stack and the guard below it. */
+void model_remove_stack(struct model *m, const struct model_range *r);
+
+/* Whether a range is a guard page, which is released with its neighbours. */
+bool model_is_guard(struct model *m, const struct model_range *r);
 
 /* Set the pattern of a page, in memory and in the record. */
 void model_write(struct model *m, char *addr);

@@ -47,11 +47,6 @@ static size_t pick_pages(struct model *m)
 	}
 }
 
-static bool is_edge(struct model *m, const struct model_range *r)
-{
-	return model_page(m, r->addr)->kind == MODEL_EDGE;
-}
-
 /* Any map (or any stack); NULL when eight tries found none. */
 static struct model_range *pick_range(struct model *m, bool stack)
 {
@@ -59,7 +54,7 @@ static struct model_range *pick_range(struct model *m, bool stack)
 		struct model_range *r;
 
 		r = &m->ranges[model_pick(m, m->nr_ranges)];
-		if (r->is_stack == stack && !is_edge(m, r))
+		if (r->is_stack == stack && !model_is_guard(m, r))
 			return r;
 	}
 	return NULL;
@@ -140,25 +135,9 @@ static void add_edges(struct model *m, char *addr, size_t nr)
 	char *high = addr + nr * m->page_len;
 
 	model_add(m, low, 1, MODEL_EDGE);
-	model_page(m, low)->seed = 1;
 	model_add(m, high, 1, MODEL_EDGE);
-	model_page(m, high)->seed = 2;
 	model_check_page(m, low);
 	model_check_page(m, high);
-}
-
-/* The guard pages of a map go with the page that they stand beside. */
-static void remove_edges(struct model *m, char *addr, size_t nr)
-{
-	char *low = addr - m->page_len;
-	char *high = addr + nr * m->page_len;
-	struct model_page *page = model_page(m, low);
-
-	if (page->kind == MODEL_EDGE && page->seed == 1)
-		model_remove(m, low, 1);
-	page = model_page(m, high);
-	if (page->kind == MODEL_EDGE && page->seed == 2)
-		model_remove(m, high, 1);
 }
 
 static void op_map(struct model *m)
@@ -243,7 +222,6 @@ static void release(struct model *m, char *addr, size_t nr)
 	if (look && nr_skipped == traps_skipped())
 		check_traps(m, addr, nr);
 	model_remove(m, addr, nr);
-	remove_edges(m, addr, nr);
 }
 
 static void op_unmap(struct model *m)
@@ -326,6 +304,13 @@ static void op_unguard(struct model *m)
 	check_some(m, addr, nr);
 }
 
+static bool is_any_guard(struct model *m, const char *addr)
+{
+	unsigned kind = model_page(m, addr)->kind;
+
+	return kind == MODEL_EDGE || kind == MODEL_STACK_GUARD;
+}
+
 /* Move the records of nr pages from one place to another, as a new range. */
 static void move_records(struct model *m, char *from, char *to, size_t nr,
 			 size_t nr_new, unsigned flags)
@@ -335,7 +320,6 @@ static void move_records(struct model *m, char *from, char *to, size_t nr,
 	for (size_t i = 0; i < nr; i++)
 		kept[i] = *model_page(m, from + i * m->page_len);
 	model_remove(m, from, nr);
-	remove_edges(m, from, nr);
 	model_add(m, to, nr_new, MODEL_LIVE)->flags = flags;
 	for (size_t i = 0; i < nr; i++) {
 		struct model_page *page;
@@ -346,7 +330,48 @@ static void move_records(struct model *m, char *from, char *to, size_t nr,
 	}
 }
 
-/* Whether remap() of this part is one whose outcome the contract fixes. */
+/* A guarded map that shrinks stays guarded: its new end is a guard page. */
+static void shrink_records(struct model *m, char *addr, size_t nr,
+			   size_t nr_new, bool guarded)
+{
+	char *tail = addr + nr_new * m->page_len;
+
+	if (nr_new == nr)
+		return;
+	model_remove(m, tail, nr - nr_new);
+	if (guarded) {
+		model_add(m, tail, 1, MODEL_EDGE);
+		model_check_page(m, tail);
+	}
+}
+
+/* Do it and compare what can be at once; NULL when it was refused rightly. */
+static char *remap(struct model *m, char *addr, size_t nr, size_t nr_new,
+		   unsigned flags)
+{
+	char *to;
+
+	errno = ERRNO_KEPT;
+	to = surefree_remap(addr, nr * m->page_len, nr_new * m->page_len,
+			    flags);
+	if (m->trace)
+		fprintf(stderr, "%llu: %s %p +%zu -> %p +%zu (%#x)\n",
+			(unsigned long long)m->nr_ops, m->op, (void *)addr, nr,
+			(void *)to, nr_new, flags);
+	if (to == NULL)
+		MODEL_CHECK(m,
+			    errno == ENOMEM && (flags & SUREFREE_NOMOVE) &&
+				    nr_new > nr,
+			    "remap: errno %d", errno);
+	else
+		MODEL_CHECK(m,
+			    to == addr || (nr_new > nr &&
+					   !(flags & SUREFREE_NOMOVE)),
+			    "%p +%zu -> %zu moved to %p", (void *)addr, nr,
+			    nr_new, (void *)to);
+	return to;
+}
+
 static void op_remap(struct model *m)
 {
 	static const unsigned choices[] = {
@@ -357,51 +382,36 @@ static void op_remap(struct model *m)
 		SUREFREE_NOTRAP,
 	};
 	unsigned flags = choices[model_pick(m, 5)];
+	unsigned new_flags;
 	size_t nr, nr_new;
 	char *addr, *to;
-	unsigned old_flags;
+	bool guarded;
 
 	if (!pick_part(m, false, &addr, &nr))
 		return;
 	nr_new = model_pick(m, 2) ? 1 + model_pick(m, nr) :
 				    nr + pick_pages(m);
-	if (m->nr_live + nr_new > MODEL_MAX_PAGES)
+	new_flags = m->ranges[model_page(m, addr)->range].flags;
+	if (m->nr_live + nr_new > MODEL_MAX_PAGES ||
+	    new_flags & SUREFREE_HUGE) /* lengths round differently */
 		return;
-	old_flags = m->ranges[model_page(m, addr)->range].flags;
-	if (old_flags & SUREFREE_HUGE)
-		return; /* lengths round differently: shown by unit tests */
-	errno = ERRNO_KEPT;
-	to = surefree_remap(addr, nr * m->page_len, nr_new * m->page_len,
-			    flags);
-	if (m->trace)
-		fprintf(stderr, "%llu: %s %p +%zu -> %p +%zu (%#x)\n",
-			(unsigned long long)m->nr_ops, m->op, (void *)addr, nr,
-			(void *)to, nr_new, flags);
+	new_flags = (new_flags | flags) & SUREFREE_NOTRAP;
+	guarded = is_any_guard(m, addr - m->page_len) &&
+		  is_any_guard(m, addr + nr * m->page_len);
+	to = remap(m, addr, nr, nr_new, flags);
 	if (to == NULL) {
-		MODEL_CHECK(m,
-			    errno == ENOMEM && (flags & SUREFREE_NOMOVE) &&
-				    nr_new > nr,
-			    "remap: errno %d", errno);
 		check_some(m, addr, nr);
 		return;
 	}
 	if (nr_new <= nr) {
-		MODEL_CHECK(m, to == addr, "shrinking moved %p to %p",
-			    (void *)addr, (void *)to);
-		if (nr_new < nr) {
-			char *tail = addr + nr_new * m->page_len;
-
-			model_remove(m, tail, nr - nr_new);
-			remove_edges(m, tail, nr - nr_new);
-		}
+		shrink_records(m, addr, nr, nr_new, guarded);
 	} else if (to == addr) {
 		model_add(m, addr + nr * m->page_len, nr_new - nr, MODEL_LIVE)
-			->flags = flags | (old_flags & SUREFREE_NOTRAP);
+			->flags = new_flags;
 	} else {
-		MODEL_CHECK(m, !(flags & SUREFREE_NOMOVE),
-			    "NOMOVE moved %p to %p", (void *)addr, (void *)to);
-		move_records(m, addr, to, nr, nr_new,
-			     flags | (old_flags & SUREFREE_NOTRAP));
+		move_records(m, addr, to, nr, nr_new, new_flags);
+		if (guarded)
+			add_edges(m, to, nr_new);
 	}
 	check_some(m, to, nr_new);
 }
@@ -439,6 +449,9 @@ static void op_stack_map(struct model *m)
 			    stack.guard_len > 0 &&
 				    !model_readable((char *)stack.addr - 1),
 			    "stack %p without guard", stack.addr);
+	if (stack.guard_len > 0)
+		model_add(m, (char *)stack.addr - stack.guard_len,
+			  stack.guard_len / m->page_len, MODEL_STACK_GUARD);
 	((char *)stack.addr)[stack.len - 1] = 1;
 	if (model_pick(m, 2))
 		memset(stack.addr, 0xa5, stack.len);
@@ -460,7 +473,7 @@ static void op_stack_unmap(struct model *m)
 	errno = ERRNO_KEPT;
 	surefree_stack_unmap(&stack);
 	MODEL_CHECK(m, errno == ERRNO_KEPT, "errno changed to %d", errno);
-	model_remove(m, r->addr, r->nr_pages);
+	model_remove_stack(m, r);
 }
 
 static void op_stack_trim(struct model *m)
