@@ -232,19 +232,19 @@ struct surefree_stats {
 	uint64_t nr_moved;	     /* remaps that had to move */
 
 	/* Degradations: what had to be done without. */
-	enum surefree_trap trap;   /* whether released memory traps, or why not */
-	uint64_t nr_traps_skipped; /* releases without trap: memory locked, or
-				      no page table to hold the marker */
-	uint64_t nr_guards_missing;   /* stacks without guard */
-	uint64_t nr_huge_missing;     /* SUREFREE_HUGE served with small pages */
-	uint64_t nr_locked_releases;  /* releases of locked memory */
-	uint64_t nr_regions_reduced;  /* regions smaller than wanted */
-	uint64_t nr_regions_refused;  /* regions that could not be reserved */
-	uint64_t nr_commits_refused;  /* memory that could not be committed */
-	uint64_t nr_views_refused;    /* file views refused for headroom */
-	uint64_t nr_view_gaps;	      /* addresses lost to others by views */
-	uint64_t nr_stuck;	      /* ranges the kernel would not take back */
-	size_t stuck_len;	      /* bytes in them; never handed out again */
+	enum surefree_trap trap; /* whether released memory traps, or why not */
+	uint64_t nr_traps_skipped;   /* releases without trap: memory locked, or
+					no page table to hold the marker */
+	uint64_t nr_guards_missing;  /* stacks without guard */
+	uint64_t nr_huge_missing;    /* SUREFREE_HUGE served with small pages */
+	uint64_t nr_locked_releases; /* releases of locked memory */
+	uint64_t nr_regions_reduced; /* regions smaller than wanted */
+	uint64_t nr_regions_refused; /* regions that could not be reserved */
+	uint64_t nr_commits_refused; /* memory that could not be committed */
+	uint64_t nr_views_refused;   /* file views refused for headroom */
+	uint64_t nr_view_gaps;	     /* addresses lost to others by views */
+	uint64_t nr_stuck;	     /* ranges the kernel would not take back */
+	size_t stuck_len;	     /* bytes in them; never handed out again */
 };
 
 /*

@@ -22,18 +22,17 @@
 #include "vm/trim.h"
 #include "vm/view.h"
 
-#define HUGE_LEN  ((size_t)2 << 20)
-#define MAX_LEN	  ((size_t)1 << 47)
-#define RED_ZONE  128
-#define MAP_FLAGS                                                            \
-	(SUREFREE_GUARDED | SUREFREE_HUGE | SUREFREE_POPULATE |              \
-	 SUREFREE_NOTRAP)
+#define HUGE_LEN ((size_t)2 << 20)
+#define MAX_LEN	 ((size_t)1 << 47)
+#define RED_ZONE 128
+#define MAP_FLAGS \
+	(SUREFREE_GUARDED | SUREFREE_HUGE | SUREFREE_POPULATE | SUREFREE_NOTRAP)
 #define REMAP_FLAGS (SUREFREE_NOMOVE | SUREFREE_POPULATE | SUREFREE_NOTRAP)
-#define VIEW_FLAGS                                                           \
-	(MAP_SHARED | MAP_PRIVATE | MAP_SHARED_VALIDATE | MAP_POPULATE |     \
+#define VIEW_FLAGS                                                       \
+	(MAP_SHARED | MAP_PRIVATE | MAP_SHARED_VALIDATE | MAP_POPULATE | \
 	 MAP_SYNC)
 
-#define STRING(x)   #x
+#define STRING(x)    #x
 #define STRING_OF(x) STRING(x)
 
 SF_EXPORT const char *surefree_version(void)
@@ -221,8 +220,8 @@ SF_EXPORT size_t surefree_stack_trim(const struct surefree_stack *stack,
 
 	sf_state_init();
 	if (sp != NULL && ((uintptr_t)sp < start || (uintptr_t)sp > end))
-		sf_fatal("%s(%p, %zu): stack pointer %p lies outside",
-			 __func__, stack->addr, stack->len, sp);
+		sf_fatal("%s(%p, %zu): stack pointer %p lies outside", __func__,
+			 stack->addr, stack->len, sp);
 	if (sp != NULL)
 		end = sf_align_down(sf_max((uintptr_t)sp - RED_ZONE, start),
 				    sf_page_size);
@@ -291,8 +290,7 @@ SF_EXPORT int surefree_mappings(pid_t pid, struct surefree_mappings *out)
 	sf_limit_mappings(&mappings.limit);
 	if (mappings.limit > mappings.nr)
 		mappings.headroom = mappings.limit - mappings.nr;
-	return fail_int(
-		copy_out(out, out->size, &mappings, sizeof(mappings)));
+	return fail_int(copy_out(out, out->size, &mappings, sizeof(mappings)));
 }
 
 SF_EXPORT int surefree_stats(struct surefree_stats *out)

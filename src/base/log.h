@@ -16,9 +16,9 @@ SF_NORETURN void sf_fatal(const char *format, ...) SF_PRINTF(1, 2);
 
 /* For our own invariants: checked in debug builds and in the tests. */
 #ifdef SF_DEBUG
-#define sf_assert(cond)                                                      \
-	((cond) ? (void)0                                                    \
-		: sf_fatal("bug: %s:%d: %s", __FILE__, __LINE__, #cond))
+#define sf_assert(cond)     \
+	((cond) ? (void)0 : \
+		  sf_fatal("bug: %s:%d: %s", __FILE__, __LINE__, #cond))
 #else
 #define sf_assert(cond) ((void)sizeof(cond))
 #endif

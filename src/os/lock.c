@@ -49,8 +49,8 @@ void sf_lock_wake_all(_Atomic uint32_t *word)
 static void acquire_contended(struct sf_lock *lock)
 {
 	/* Acquire: pairs with the release in sf_lock_release(). */
-	while (atomic_exchange_explicit(&lock->word, 2,
-					memory_order_acquire) != 0)
+	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) !=
+	       0)
 		sf_lock_wait(&lock->word, 2);
 }
 

@@ -13,7 +13,7 @@
 #define SF_PAGEMAP_WINDOW 256
 
 struct sf_pagemap {
-	int fd; /* negative: can't be read */
+	int fd;	      /* negative: can't be read */
 	size_t first; /* page number of entry[0] */
 	size_t nr;    /* valid entries */
 	uint64_t entry[SF_PAGEMAP_WINDOW];

@@ -159,8 +159,7 @@ bool sf_probe_has(enum sf_feature feature)
 
 	if (SF_UNLIKELY(answer == UNKNOWN)) {
 		answer = sf_features[feature].probe() ? YES : NO;
-		atomic_store_explicit(&answers[feature],
-				      (unsigned char)answer,
+		atomic_store_explicit(&answers[feature], (unsigned char)answer,
 				      memory_order_relaxed);
 	}
 	return answer == YES;

@@ -20,9 +20,9 @@ enum sf_feature {
 };
 
 struct sf_feature_info {
-	const char *name;  /* "guard markers" */
-	const char *since; /* kernel version, "6.13" */
-	const char *use;   /* what surefree does with it, one phrase */
+	const char *name;    /* "guard markers" */
+	const char *since;   /* kernel version, "6.13" */
+	const char *use;     /* what surefree does with it, one phrase */
 	const char *without; /* what happens where it is missing */
 	bool (*probe)(void);
 };

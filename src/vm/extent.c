@@ -39,8 +39,8 @@ static void note_run(struct todo *todo, size_t first, size_t end)
 	unsigned last = todo->nr_marked - 1;
 
 	if (todo->nr_marked > 0) {
-		size_t last_end =
-			todo->marked[last].first + todo->marked[last].nr;
+		size_t last_end = todo->marked[last].first +
+				  todo->marked[last].nr;
 
 		if (first - last_end <= JOIN_PAGES ||
 		    todo->nr_marked == MAX_RUNS) {
@@ -82,8 +82,7 @@ static void take_locked(struct sf_region *region, size_t first, size_t nr,
 	todo->tail_table = sf_tree_has_table(tree, first + nr - 1);
 	if (lead > 0) {
 		todo->head_guard = sf_tree_planes(tree, first - 1) & SF_MARKED;
-		todo->tail_guard = sf_tree_planes(tree, first + nr) &
-				   SF_MARKED;
+		todo->tail_guard = sf_tree_planes(tree, first + nr) & SF_MARKED;
 	}
 	if (lead > 0) {
 		sf_tree_take(tree, first - 1, 1);
@@ -190,9 +189,9 @@ static void undo(const struct sf_extent *extent, size_t lead)
 static int unmark(const struct sf_extent *extent, const struct todo *todo)
 {
 	for (unsigned i = 0; i < todo->nr_marked; i++) {
-		int err = sf_page_unmark(
-			sf_region_addr(extent->region, todo->marked[i].first),
-			todo->marked[i].nr << sf_page_shift);
+		int err = sf_page_unmark(sf_region_addr(extent->region,
+							todo->marked[i].first),
+					 todo->marked[i].nr << sf_page_shift);
 
 		if (err != 0)
 			return err == -EINVAL ? -ENOMEM : err;
@@ -279,8 +278,8 @@ int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 	struct todo todo = { 0 };
 	int err;
 
-	if (lead > 0 && (!sf_probe_has(SF_FEATURE_GUARD) ||
-			 !sf_option(SF_OPTION_TRAP)))
+	if (lead > 0 &&
+	    (!sf_probe_has(SF_FEATURE_GUARD) || !sf_option(SF_OPTION_TRAP)))
 		return -ENOTSUP;
 	err = take(kind, nr, align, lead, flags, out, &todo);
 	if (err != 0)
@@ -295,8 +294,7 @@ int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		return err;
 	}
 	if ((flags & SUREFREE_POPULATE) != 0) {
-		err = sf_page_populate(sf_extent_addr(out),
-				       sf_extent_len(out));
+		err = sf_page_populate(sf_extent_addr(out), sf_extent_len(out));
 		if (err != 0)
 			sf_extent_unmap("surefree_map", out);
 	}

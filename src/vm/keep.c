@@ -7,13 +7,14 @@
 #include "vm/account.h"
 #include "vm/release.h"
 
-#define NR_SHARDS   8
-#define NR_ENTRIES  256
-#define NR_CHAINS   64
-#define NR_STACKS   64 /* entries of a shard that stacks may fill */
-#define NO_ENTRY    0
-#define MAX_RANGE_LEN ((size_t)4 << 20) /* beyond, looking for touched pages
-					   costs more than touching a few */
+#define NR_SHARDS  8
+#define NR_ENTRIES 256
+#define NR_CHAINS  64
+#define NR_STACKS  64 /* entries of a shard that stacks may fill */
+#define NO_ENTRY   0
+#define MAX_RANGE_LEN                                          \
+	((size_t)4 << 20) /* beyond, looking for touched pages \
+			     costs more than touching a few */
 #define RETAIN_PART 4 /* a range larger than this part of the bound is not */
 
 enum kind {
@@ -34,7 +35,7 @@ struct shard {
 	struct sf_lock lock;
 	uint16_t chain[NR_CHAINS]; /* newest entry of the chain */
 	uint16_t oldest, newest;
-	uint16_t unused; /* list of free entries, through chain_next */
+	uint16_t unused;   /* list of free entries, through chain_next */
 	uint16_t nr_ready; /* entries ever used */
 	unsigned nr_stacks;
 	struct entry entries[NR_ENTRIES];
@@ -74,15 +75,16 @@ static bool reserve(size_t len)
 	do {
 		if (len > bound || now > bound - len)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&retained_len, &now, now + len, memory_order_relaxed,
-		memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&retained_len, &now,
+							now + len,
+							memory_order_relaxed,
+							memory_order_relaxed));
 	now += len;
 	peak = atomic_load_explicit(&retained_peak_len, memory_order_relaxed);
-	while (peak < now && !atomic_compare_exchange_weak_explicit(
-				     &retained_peak_len, &peak, now,
-				     memory_order_relaxed,
-				     memory_order_relaxed))
+	while (peak < now &&
+	       !atomic_compare_exchange_weak_explicit(&retained_peak_len, &peak,
+						      now, memory_order_relaxed,
+						      memory_order_relaxed))
 		;
 	return true;
 }
@@ -123,14 +125,14 @@ static void remove_locked(struct shard *shard, uint16_t number)
 	struct entry *entry = entry_at(shard, number);
 
 	if (entry->chain_prev != NO_ENTRY)
-		entry_at(shard, entry->chain_prev)->chain_next =
-			entry->chain_next;
+		entry_at(shard, entry->chain_prev)
+			->chain_next = entry->chain_next;
 	else
-		*chain_of(shard, entry->extent.nr, entry->kind) =
-			entry->chain_next;
+		*chain_of(shard, entry->extent.nr,
+			  entry->kind) = entry->chain_next;
 	if (entry->chain_next != NO_ENTRY)
-		entry_at(shard, entry->chain_next)->chain_prev =
-			entry->chain_prev;
+		entry_at(shard, entry->chain_next)
+			->chain_prev = entry->chain_prev;
 
 	if (entry->older != NO_ENTRY)
 		entry_at(shard, entry->older)->newer = entry->newer;
@@ -215,15 +217,15 @@ static bool take_from(struct shard *shard, size_t nr, enum kind kind,
 }
 
 /* From this thread's shard, else from any. */
-static bool take(size_t nr, enum kind kind, unsigned flags,
-		 struct entry *out)
+static bool take(size_t nr, enum kind kind, unsigned flags, struct entry *out)
 {
 	struct shard *own = own_shard();
 
 	if (take_from(own, nr, kind, flags, out))
 		return true;
 	for (size_t i = 0; i < NR_SHARDS; i++)
-		if (&shards[i] != own && take_from(&shards[i], nr, kind, flags, out))
+		if (&shards[i] != own &&
+		    take_from(&shards[i], nr, kind, flags, out))
 			return true;
 	return false;
 }
@@ -352,8 +354,8 @@ size_t sf_keep_trim(size_t keep_len)
 
 	for (size_t i = 0; i < NR_SHARDS; i++) {
 		for (;;) {
-			size_t now = atomic_load_explicit(
-				&retained_len, memory_order_relaxed);
+			size_t now = atomic_load_explicit(&retained_len,
+							  memory_order_relaxed);
 
 			if (keep_len > 0 && now <= keep_len)
 				return released_len;
@@ -375,10 +377,10 @@ void sf_keep_stats(struct sf_keep_stats *out)
 		out->nr_stacks += shards[i].nr_stacks;
 		sf_lock_release(&shards[i].lock, SF_RANK_KEEP);
 	}
-	out->retained_len =
-		atomic_load_explicit(&retained_len, memory_order_relaxed);
-	out->retained_peak_len =
-		atomic_load_explicit(&retained_peak_len, memory_order_relaxed);
+	out->retained_len = atomic_load_explicit(&retained_len,
+						 memory_order_relaxed);
+	out->retained_peak_len = atomic_load_explicit(&retained_peak_len,
+						      memory_order_relaxed);
 }
 
 void sf_keep_lock_all(void)

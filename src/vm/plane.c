@@ -32,8 +32,7 @@ static void change_all(struct sf_tree *tree, size_t first, size_t nr,
 	}
 }
 
-void sf_tree_set(struct sf_tree *tree, size_t first, size_t nr,
-		 unsigned planes)
+void sf_tree_set(struct sf_tree *tree, size_t first, size_t nr, unsigned planes)
 {
 	change_all(tree, first, nr, planes, true);
 }
@@ -79,8 +78,7 @@ bool sf_tree_all(const struct sf_tree *tree, size_t first, size_t nr,
 bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
 		 unsigned planes)
 {
-	return sf_tree_next(tree, first, first + nr, planes, true) <
-	       first + nr;
+	return sf_tree_next(tree, first, first + nr, planes, true) < first + nr;
 }
 
 size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,

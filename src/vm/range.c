@@ -187,7 +187,8 @@ static size_t alike_from(const struct sf_extent *extent, size_t page,
 	sf_region_lock(extent->region);
 	*marked = sf_tree_planes(&extent->region->tree, page) & SF_MARKED;
 	stop = sf_tree_next(&extent->region->tree, page,
-			    sf_min(end, page + COPY_PAGES), SF_MARKED, !*marked);
+			    sf_min(end, page + COPY_PAGES), SF_MARKED,
+			    !*marked);
 	sf_region_unlock(extent->region);
 	return stop - page;
 }
@@ -208,8 +209,7 @@ static void copy_and_release(const char *call, const struct sf_extent *from,
 		nr = alike_from(from, part.first, &marked);
 		part.nr = nr;
 		if (!marked)
-			copy_pages(sf_extent_addr(to) +
-					   (done << sf_page_shift),
+			copy_pages(sf_extent_addr(to) + (done << sf_page_shift),
 				   sf_extent_addr(&part), nr, &pagemap);
 		sf_extent_unmap(call, &part);
 	}
@@ -278,8 +278,8 @@ static void shrink(const char *call, const struct sf_extent *extent, size_t nr,
 		sf_extent_unmap(call, &tail);
 }
 
-int sf_range_resize(const char *call, const struct sf_extent *extent,
-		    size_t nr, unsigned flags, struct sf_extent *out)
+int sf_range_resize(const char *call, const struct sf_extent *extent, size_t nr,
+		    unsigned flags, struct sf_extent *out)
 {
 	unsigned map_flags = flags & SUREFREE_NOTRAP;
 	int err = 0;
@@ -294,8 +294,7 @@ int sf_range_resize(const char *call, const struct sf_extent *extent,
 
 	*out = (struct sf_extent){ extent->region, extent->first, nr };
 	if (nr <= extent->nr) {
-		shrink(call, extent, nr,
-		       (map_flags & SUREFREE_GUARDED) != 0);
+		shrink(call, extent, nr, (map_flags & SUREFREE_GUARDED) != 0);
 		return 0;
 	}
 	if (!sf_extent_grow(extent, nr - extent->nr, map_flags, &err)) {

@@ -22,7 +22,7 @@ int sf_range_unguard(const char *call, const struct sf_extent *extent);
  * Change a live extent's length to nr pages; *out is where it is then. flags
  * as surefree_remap(). 0 or -errno, and nothing has changed.
  */
-int sf_range_resize(const char *call, const struct sf_extent *extent,
-		    size_t nr, unsigned flags, struct sf_extent *out);
+int sf_range_resize(const char *call, const struct sf_extent *extent, size_t nr,
+		    unsigned flags, struct sf_extent *out);
 
 #endif

@@ -118,8 +118,7 @@ static int set_attributes(struct sf_region *region)
 static int open_metadata(struct sf_region *region)
 {
 	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
-	size_t len = sf_align_up(sf_max(summary_len(nr_leaf), 1),
-				 sf_page_size);
+	size_t len = sf_align_up(sf_max(summary_len(nr_leaf), 1), sf_page_size);
 	int err = sf_page_commit(region->metadata, len);
 
 	if (err != 0)

@@ -163,8 +163,8 @@ static void release_and_mark_ends(struct sf_release *release)
 		end -= sf_page_size;
 	release_pages(release, first, end - first);
 	if (head)
-		release->marked_head =
-			mark_end(release, release->addr, head_out);
+		release->marked_head = mark_end(release, release->addr,
+						head_out);
 	if (tail)
 		release->marked_tail = mark_end(release, last, tail_out);
 	if (!head || !tail)

@@ -33,10 +33,10 @@ struct sf_release {
 	/* In. */
 	uintptr_t addr;
 	size_t len;
-	size_t table_len;   /* what one page table covers */
-	bool trap;	    /* mark what is released */
-	bool head_table;    /* a page table exists for the first page */
-	bool tail_table;    /* and for the last */
+	size_t table_len; /* what one page table covers */
+	bool trap;	  /* mark what is released */
+	bool head_table;  /* a page table exists for the first page */
+	bool tail_table;  /* and for the last */
 
 	/* Out. */
 	bool marked_all;  /* all pages may carry a marker */

@@ -164,8 +164,8 @@ static size_t search_nodes(struct search *search, unsigned level, size_t first,
 	size_t span = span_of(level);
 
 	for (size_t node = first; node <= last; node++) {
-		struct runs runs =
-			runs_of(level, &search->tree->level[level][node]);
+		struct runs runs = runs_of(level,
+					   &search->tree->level[level][node]);
 		size_t start = node * span;
 		size_t found;
 
@@ -179,13 +179,12 @@ static size_t search_nodes(struct search *search, unsigned level, size_t first,
 			continue;
 		if (runs.max >= search->nr) {
 			search->len = 0;
-			found = level == 0 ?
-					search_leaf(search, node) :
-					search_nodes(
-						search, level - 1,
-						node * SF_TREE_FANOUT,
-						(node + 1) * SF_TREE_FANOUT -
-							1);
+			found = level == 0 ? search_leaf(search, node) :
+					     search_nodes(search, level - 1,
+							  node * SF_TREE_FANOUT,
+							  (node +
+							   1) * SF_TREE_FANOUT -
+								  1);
 			if (found != SF_NONE)
 				return found;
 		}
@@ -260,8 +259,8 @@ static struct runs count_leaf(const struct sf_leaf *leaf)
 static struct runs count_children(const struct sf_tree *tree, unsigned level,
 				  size_t node)
 {
-	const struct sf_lack *child =
-		&tree->level[level - 1][node * SF_TREE_FANOUT];
+	const struct sf_lack
+		*child = &tree->level[level - 1][node * SF_TREE_FANOUT];
 	size_t child_span = span_of(level - 1);
 	struct runs runs = { 0 };
 	size_t run = 0;
@@ -359,12 +358,11 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 
 		n = part_in_leaf(page, left);
 		if (n == SF_LEAF_PAGES && !(keep_marks && lack->may_mark)) {
-			fill_leaf(leaf, (struct sf_word){
-						UINT64_MAX,
-						all_or_none(planes & SF_LIVE),
-						0,
-						all_or_none(planes &
-							    SF_QUIET) });
+			fill_leaf(leaf,
+				  (struct sf_word){
+					  UINT64_MAX,
+					  all_or_none(planes & SF_LIVE), 0,
+					  all_or_none(planes & SF_QUIET) });
 			lack->may_mark = 0;
 		} else {
 			take_part(tree, page, n, planes, keep_marks);
@@ -443,8 +441,8 @@ size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max)
  * Check
  */
 
-static void check_equal(const struct sf_tree *tree, unsigned level,
-			size_t node, struct runs counted)
+static void check_equal(const struct sf_tree *tree, unsigned level, size_t node,
+			struct runs counted)
 {
 	struct runs stored = runs_of(level, &tree->level[level][node]);
 
@@ -471,8 +469,8 @@ void sf_tree_check(const struct sf_tree *tree)
 		}
 	}
 	for (unsigned level = 1; level <= tree->top; level++) {
-		size_t ready = tree->nr_ready / (span_of(level) /
-						 SF_LEAF_PAGES);
+		size_t ready = tree->nr_ready /
+			       (span_of(level) / SF_LEAF_PAGES);
 
 		for (size_t node = 0; node < ready; node++)
 			check_equal(tree, level, node,

@@ -15,10 +15,10 @@ static inline uint64_t sf_word_mask(size_t first, size_t nr, size_t *covered)
 	return (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << bit;
 }
 
-static inline struct sf_word *sf_word_at(const struct sf_tree *tree, size_t page)
+static inline struct sf_word *sf_word_at(const struct sf_tree *tree,
+					 size_t page)
 {
-	return &tree->leaf[page / SF_LEAF_PAGES]
-			.word[page % SF_LEAF_PAGES / 64];
+	return &tree->leaf[page / SF_LEAF_PAGES].word[page % SF_LEAF_PAGES / 64];
 }
 
 #endif
