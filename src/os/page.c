@@ -143,6 +143,12 @@ int sf_page_unlock(uintptr_t addr, size_t len)
 	return (int)sf_sys(__NR_munlock, (long)addr, (long)len, 0, 0, 0, 0);
 }
 
+int sf_page_residency(uintptr_t addr, size_t len, unsigned char *vec)
+{
+	return (int)sf_sys(__NR_mincore, (long)addr, (long)len, (long)vec, 0, 0,
+			   0);
+}
+
 bool sf_page_any_resident(uintptr_t addr, size_t len)
 {
 	unsigned char vec[1024];
@@ -151,8 +157,7 @@ bool sf_page_any_resident(uintptr_t addr, size_t len)
 	for (size_t done = 0; done < len; done += chunk_len) {
 		size_t part_len = sf_min(chunk_len, len - done);
 
-		if (sf_sys(__NR_mincore, (long)(addr + done), (long)part_len,
-			   (long)vec, 0, 0, 0) != 0)
+		if (sf_page_residency(addr + done, part_len, vec) != 0)
 			return true;
 		for (size_t i = 0; i < part_len >> sf_page_shift; i++)
 			if ((vec[i] & 1) != 0)

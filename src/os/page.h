@@ -61,6 +61,12 @@ int sf_page_set_huge(uintptr_t addr, size_t len, bool huge);
 /* Unlock a range. Needs none when the range is a whole mapping. */
 int sf_page_unlock(uintptr_t addr, size_t len);
 
+/*
+ * Set vec[i] & 1 for the pages that are resident; swapped ones are not. 0 or
+ * -errno.
+ */
+int sf_page_residency(uintptr_t addr, size_t len, unsigned char *vec);
+
 /* Whether any page is resident; true also when that can't be told. */
 bool sf_page_any_resident(uintptr_t addr, size_t len);
 

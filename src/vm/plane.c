@@ -81,6 +81,17 @@ bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
 	return sf_tree_next(tree, first, first + nr, planes, true) < first + nr;
 }
 
+/* Whether a leaf's summary tells that no page of it is looked for. */
+static bool leaf_has_none(const struct sf_tree *tree, size_t leaf,
+			  unsigned plane, bool has)
+{
+	const struct sf_lack *lack = &tree->level[0][leaf];
+
+	if (lack->uniform != 0)
+		return ((lack->uniform & plane) != 0) != has;
+	return plane == SF_MARKED && has && !lack->may_mark;
+}
+
 size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 		    unsigned plane, bool has)
 {
@@ -93,11 +104,8 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 
 		if (first >= ready)
 			return has ? end : first;
-		/* Whole leaves without marks need no looking at. */
-		if (plane == SF_MARKED && has &&
-		    !tree->level[0][first / SF_LEAF_PAGES].may_mark) {
-			first = sf_align_down(first, SF_LEAF_PAGES) +
-				SF_LEAF_PAGES;
+		if (leaf_has_none(tree, first / SF_LEAF_PAGES, plane, has)) {
+			first = (first | (SF_LEAF_PAGES - 1)) + 1;
 			continue;
 		}
 		bits = bits_of(sf_word_at(tree, first), plane, false);
@@ -124,6 +132,20 @@ unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
 	       (word->quiet & bit ? SF_QUIET : 0u);
 }
 
+/* Do it for a whole leaf whose pages are all alike, and live. */
+static bool unlive_uniform(struct sf_tree *tree, size_t first, size_t nr,
+			   uint64_t *quiet)
+{
+	struct sf_lack *lack = &tree->level[0][first / SF_LEAF_PAGES];
+
+	if (first % SF_LEAF_PAGES != 0 || nr < SF_LEAF_PAGES ||
+	    (lack->uniform & SF_LIVE) == 0)
+		return false;
+	*quiet |= lack->uniform & SF_QUIET;
+	lack->uniform &= (uint8_t)~(SF_LIVE | SF_QUIET);
+	return true;
+}
+
 size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
 		      unsigned *planes)
 {
@@ -135,8 +157,15 @@ size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
 		return sf_tree_next(tree, first, first + nr, SF_LIVE, false);
 	for (; nr > 0; first += n, nr -= n) {
 		uint64_t mask = sf_word_mask(first, nr, &n);
-		struct sf_word *word = sf_word_at(tree, first);
-		uint64_t dead = ~word->live & mask;
+		struct sf_word *word;
+		uint64_t dead;
+
+		if (unlive_uniform(tree, first, nr, &quiet)) {
+			n = SF_LEAF_PAGES;
+			continue;
+		}
+		word = sf_word_at(tree, first);
+		dead = ~word->live & mask;
 
 		if (SF_UNLIKELY(dead != 0))
 			return sf_align_down(first, 64) +

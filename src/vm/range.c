@@ -23,7 +23,8 @@
 #include "vm/release.h"
 
 /* Up to here zeroing all costs less than asking what was touched. */
-#define ZERO_ALL_LEN ((size_t)128 << 10)
+#define ZERO_ALL_LEN ((size_t)64 << 10)
+#define ZERO_PAGES   ((size_t)1024) /* asked about at a time */
 
 /* Pages copied before their source is released. */
 #define COPY_PAGES ((size_t)512)
@@ -54,27 +55,54 @@ void sf_range_discard(const char *call, const struct sf_extent *extent)
 	}
 }
 
-void sf_range_zero(const struct sf_extent *extent)
+/* The first page from i on, of nr, that is or is not resident. */
+static size_t next_resident(const unsigned char *vec, size_t i, size_t nr,
+			    unsigned resident)
 {
-	struct sf_pagemap pagemap;
-	uintptr_t addr = sf_extent_addr(extent);
-	uintptr_t end = addr + sf_extent_len(extent);
+	while (i < nr && (vec[i] & 1u) != resident)
+		i++;
+	return i;
+}
 
-	if (end - addr <= ZERO_ALL_LEN) {
-		memset((void *)addr, 0, end - addr);
+/* Zero up to ZERO_PAGES pages: write what is resident, discard the rest. */
+static void zero_part(uintptr_t addr, size_t nr)
+{
+	unsigned char vec[ZERO_PAGES];
+	bool was_locked = false;
+	size_t start;
+	size_t end;
+
+	if (sf_page_residency(addr, nr << sf_page_shift, vec) != 0) {
+		memset((void *)addr, 0, nr << sf_page_shift);
 		return;
 	}
-	sf_pagemap_open(&pagemap);
-	while (addr < end) {
-		uintptr_t start = addr;
+	for (start = 0; start < nr; start = end) {
+		uintptr_t at = addr + (start << sf_page_shift);
+		unsigned resident = vec[start] & 1u;
+		size_t len;
 
-		while (addr < end && sf_pagemap_touched(&pagemap, addr))
-			addr += sf_page_size;
-		memset((void *)start, 0, addr - start);
-		if (addr < end)
-			addr += sf_page_size;
+		end = next_resident(vec, start, nr, !resident);
+		len = (end - start) << sf_page_shift;
+		/* What is not resident may be swapped out, and not zero. */
+		if (resident || !sf_release_pages(at, len, &was_locked))
+			memset((void *)at, 0, len);
 	}
-	sf_pagemap_close(&pagemap);
+}
+
+void sf_range_zero(const struct sf_extent *extent)
+{
+	uintptr_t addr = sf_extent_addr(extent);
+	size_t nr;
+
+	if (sf_extent_len(extent) <= ZERO_ALL_LEN) {
+		memset((void *)addr, 0, sf_extent_len(extent));
+		return;
+	}
+	for (size_t left = extent->nr; left > 0; left -= nr) {
+		nr = sf_min(left, ZERO_PAGES);
+		zero_part(addr, nr);
+		addr += nr << sf_page_shift;
+	}
 }
 
 int sf_range_guard(const char *call, const struct sf_extent *extent)

@@ -122,10 +122,10 @@ static void extend_run(struct search *search, size_t start, size_t len)
 }
 
 /* The first page from bit on whose taken bit is taken, at most the span. */
-static size_t leaf_next(const struct sf_leaf *leaf, size_t bit, bool taken)
+static size_t leaf_next(const struct sf_word *words, size_t bit, bool taken)
 {
 	while (bit < SF_LEAF_PAGES) {
-		uint64_t word = leaf->word[bit / 64].taken;
+		uint64_t word = words[bit / 64].taken;
 		uint64_t rest = (taken ? word : ~word) >> (bit % 64);
 
 		if (rest != 0)
@@ -137,12 +137,12 @@ static size_t leaf_next(const struct sf_leaf *leaf, size_t bit, bool taken)
 
 static size_t search_leaf(struct search *search, size_t node)
 {
-	const struct sf_leaf *leaf = &search->tree->leaf[node];
+	const struct sf_word *words = sf_words_of(search->tree, node);
 	size_t base = node * SF_LEAF_PAGES;
 	size_t bit = 0;
 
-	while ((bit = leaf_next(leaf, bit, false)) < SF_LEAF_PAGES) {
-		size_t end = leaf_next(leaf, bit, true);
+	while ((bit = leaf_next(words, bit, false)) < SF_LEAF_PAGES) {
+		size_t end = leaf_next(words, bit, true);
 		size_t found;
 
 		extend_run(search, base + bit, end - bit);
@@ -226,14 +226,14 @@ static size_t longest_ones(uint64_t x)
 	return n;
 }
 
-static struct runs count_leaf(const struct sf_leaf *leaf)
+static struct runs count_leaf(const struct sf_word *words)
 {
 	struct runs runs = { 0 };
 	size_t run = 0;
 	bool all_free = true;
 
 	for (size_t w = 0; w < SF_LEAF_WORDS; w++) {
-		uint64_t taken = leaf->word[w].taken;
+		uint64_t taken = words[w].taken;
 
 		if (taken == 0) {
 			run += 64;
@@ -256,31 +256,28 @@ static struct runs count_leaf(const struct sf_leaf *leaf)
 	return runs;
 }
 
-static struct runs count_children(const struct sf_tree *tree, unsigned level,
-				  size_t node)
+/* Count a node from its first nr children; the others are wholly free. */
+static struct runs count_children(const struct sf_lack *child, size_t nr,
+				  size_t child_span)
 {
-	const struct sf_lack
-		*child = &tree->level[level - 1][node * SF_TREE_FANOUT];
-	size_t child_span = span_of(level - 1);
 	struct runs runs = { 0 };
 	size_t run = 0;
 	bool all_free = true;
 
-	for (size_t i = 0; i < SF_TREE_FANOUT; i++) {
-		struct runs part;
-
+	for (size_t i = 0; i < nr; i++) {
 		if (child[i].max == 0) {
 			run += child_span;
 			continue;
 		}
-		part = runs_of(level - 1, &child[i]);
-		run += part.head;
+		run += child_span - child[i].head;
 		if (all_free)
 			runs.head = run;
 		all_free = false;
-		runs.max = sf_max(runs.max, sf_max(run, part.max));
-		run = part.tail;
+		runs.max = sf_max(runs.max,
+				  sf_max(run, child_span - child[i].max));
+		run = child_span - child[i].tail;
 	}
+	run += (SF_TREE_FANOUT - nr) * child_span;
 	if (all_free)
 		runs.head = run;
 	runs.tail = run;
@@ -288,18 +285,38 @@ static struct runs count_children(const struct sf_tree *tree, unsigned level,
 	return runs;
 }
 
+/*
+ * Bring one node up to date after a change of its children up to the given
+ * one. Whether it differs from before.
+ */
+static bool update_node(struct sf_tree *tree, unsigned level, size_t node,
+			size_t last_child)
+{
+	struct sf_lack *lack = &tree->level[level][node];
+	const struct sf_lack *child =
+		&tree->level[level - 1][node * SF_TREE_FANOUT];
+	size_t nr = sf_max(lack->nr_used, last_child + 1);
+
+	while (nr > 0 && child[nr - 1].max == 0)
+		nr--;
+	lack->nr_used = (uint8_t)nr;
+	return store_runs(level, lack,
+			  count_children(child, nr, span_of(level - 1)));
+}
+
 /* Bring the summaries above leaves first to last up to date. */
 static void update_parents(struct sf_tree *tree, size_t first, size_t last)
 {
 	for (unsigned level = 1; level <= tree->top; level++) {
+		size_t last_child = last % SF_TREE_FANOUT;
 		bool changed = false;
 
 		first /= SF_TREE_FANOUT;
 		last /= SF_TREE_FANOUT;
-		for (size_t node = first; node <= last; node++)
-			changed |= store_runs(level, &tree->level[level][node],
-					      count_children(tree, level,
-							     node));
+		for (size_t node = first; node < last; node++)
+			changed |= update_node(tree, level, node,
+					       SF_TREE_FANOUT - 1);
+		changed |= update_node(tree, level, last, last_child);
 		if (!changed)
 			return;
 	}
@@ -309,18 +326,6 @@ static void update_parents(struct sf_tree *tree, size_t first, size_t last)
 static size_t part_in_leaf(size_t first, size_t nr)
 {
 	return sf_min(nr, SF_LEAF_PAGES - first % SF_LEAF_PAGES);
-}
-
-/* Give all pages of a leaf the same bits. */
-static void fill_leaf(struct sf_leaf *leaf, struct sf_word bits)
-{
-	for (size_t w = 0; w < SF_LEAF_WORDS; w++)
-		leaf->word[w] = bits;
-}
-
-static uint64_t all_or_none(bool all)
-{
-	return all ? UINT64_MAX : 0;
 }
 
 /* Set the taken bits of a part of a leaf; marks are kept or cleared. */
@@ -352,21 +357,18 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		struct sf_leaf *leaf = &tree->leaf[page / SF_LEAF_PAGES];
-		struct sf_lack *lack = &tree->level[0][page / SF_LEAF_PAGES];
+		size_t leaf = page / SF_LEAF_PAGES;
+		struct sf_lack *lack = &tree->level[0][leaf];
 		struct runs runs = { 0 };
 
 		n = part_in_leaf(page, left);
 		if (n == SF_LEAF_PAGES && !(keep_marks && lack->may_mark)) {
-			fill_leaf(leaf,
-				  (struct sf_word){
-					  UINT64_MAX,
-					  all_or_none(planes & SF_LIVE), 0,
-					  all_or_none(planes & SF_QUIET) });
+			lack->uniform =
+				(uint8_t)(SF_UNIFORM | SF_TAKEN | planes);
 			lack->may_mark = 0;
 		} else {
 			take_part(tree, page, n, planes, keep_marks);
-			runs = count_leaf(leaf);
+			runs = count_leaf(sf_words_of(tree, leaf));
 		}
 		changed |= store_runs(0, lack, runs);
 	}
@@ -409,17 +411,17 @@ void sf_tree_give(struct sf_tree *tree, size_t first, size_t nr)
 
 	sf_assert(last_leaf < tree->nr_ready);
 	for (size_t page = first, left = nr; left > 0; page += n, left -= n) {
-		struct sf_leaf *leaf = &tree->leaf[page / SF_LEAF_PAGES];
-		struct sf_lack *lack = &tree->level[0][page / SF_LEAF_PAGES];
+		size_t leaf = page / SF_LEAF_PAGES;
+		struct sf_lack *lack = &tree->level[0][leaf];
 		struct runs runs = { SF_LEAF_PAGES, SF_LEAF_PAGES,
 				     SF_LEAF_PAGES };
 
 		n = part_in_leaf(page, left);
 		if (n == SF_LEAF_PAGES && !lack->may_mark) {
-			fill_leaf(leaf, (struct sf_word){ 0 });
+			lack->uniform = SF_UNIFORM;
 		} else {
 			give_part(tree, page, n);
-			runs = count_leaf(leaf);
+			runs = count_leaf(sf_words_of(tree, leaf));
 		}
 		changed |= store_runs(0, lack, runs);
 	}
@@ -451,29 +453,33 @@ static void check_equal(const struct sf_tree *tree, unsigned level, size_t node,
 		sf_fatal("bug: summary %zu of level %u is wrong", node, level);
 }
 
+static void check_leaf(const struct sf_tree *tree, size_t node)
+{
+	const struct sf_lack *lack = &tree->level[0][node];
+	const struct sf_word *words = sf_words_of(tree, node);
+
+	check_equal(tree, 0, node, count_leaf(words));
+	for (size_t w = 0; w < SF_LEAF_WORDS; w++)
+		if ((words[w].live & ~words[w].taken) != 0 ||
+		    (words[w].quiet & ~words[w].live) != 0 ||
+		    (words[w].marked != 0 && !lack->may_mark))
+			sf_fatal("bug: bits of leaf %zu contradict", node);
+}
+
 void sf_tree_check(const struct sf_tree *tree)
 {
-	for (size_t node = 0; node < tree->nr_ready; node++) {
-		const struct sf_leaf *leaf = &tree->leaf[node];
-
-		check_equal(tree, 0, node, count_leaf(leaf));
-		for (size_t w = 0; w < SF_LEAF_WORDS; w++) {
-			const struct sf_word *word = &leaf->word[w];
-
-			if ((word->live & ~word->taken) != 0 ||
-			    (word->quiet & ~word->live) != 0 ||
-			    (word->marked != 0 &&
-			     !tree->level[0][node].may_mark))
-				sf_fatal("bug: bits of leaf %zu contradict",
-					 node);
-		}
-	}
+	for (size_t node = 0; node < tree->nr_ready; node++)
+		check_leaf(tree, node);
 	for (unsigned level = 1; level <= tree->top; level++) {
-		size_t ready = tree->nr_ready /
-			       (span_of(level) / SF_LEAF_PAGES);
+		size_t ready =
+			tree->nr_ready / (span_of(level) / SF_LEAF_PAGES);
 
 		for (size_t node = 0; node < ready; node++)
 			check_equal(tree, level, node,
-				    count_children(tree, level, node));
+				    count_children(
+					    &tree->level[level - 1]
+							[node * SF_TREE_FANOUT],
+					    SF_TREE_FANOUT,
+					    span_of(level - 1)));
 	}
 }

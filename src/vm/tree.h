@@ -25,6 +25,9 @@
  * and updating take time in proportion to the tree's height, at most six,
  * however many ranges there are.
  *
+ * A leaf whose pages are all alike says so in its summary; its words are
+ * written when the first page differs. So a large map costs little.
+ *
  * Invariants (sf_tree_check()): every summary equals what its children say;
  * live implies taken; quiet implies live; leaves from nr_ready on are not
  * accessible yet and count as free.
@@ -54,10 +57,15 @@ struct sf_lack {
 	uint32_t head;
 	uint32_t tail;
 	uint32_t max;
-	uint16_t has_table; /* leaves: a page table is known to exist, so that
-			       marking there allocates none */
-	uint16_t may_mark;  /* leaves: 0: no page is marked */
+	uint8_t has_table; /* leaves: a page table is known to exist, so that
+			      marking there allocates none */
+	uint8_t may_mark;  /* leaves: 0: no page is marked */
+	uint8_t uniform;   /* leaves: 0, or SF_UNIFORM and the planes of all
+			      pages, whatever their words say */
+	uint8_t nr_used;   /* nodes: children from here on are wholly free */
 };
+
+#define SF_UNIFORM 0x80
 
 struct sf_leaf {
 	struct sf_word word[SF_LEAF_WORDS];

@@ -15,10 +15,33 @@ static inline uint64_t sf_word_mask(size_t first, size_t nr, size_t *covered)
 	return (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << bit;
 }
 
+/* The words of a leaf, written first if its summary stood for them. */
+static inline struct sf_word *sf_words_of(const struct sf_tree *tree,
+					  size_t leaf)
+{
+	struct sf_lack *lack = &tree->level[0][leaf];
+	struct sf_word *words = tree->leaf[leaf].word;
+	unsigned planes = lack->uniform;
+	struct sf_word all;
+
+	if (SF_LIKELY(planes == 0))
+		return words;
+	all = (struct sf_word){
+		.taken = planes & SF_TAKEN ? UINT64_MAX : 0,
+		.live = planes & SF_LIVE ? UINT64_MAX : 0,
+		.quiet = planes & SF_QUIET ? UINT64_MAX : 0,
+	};
+	for (size_t w = 0; w < SF_LEAF_WORDS; w++)
+		words[w] = all;
+	lack->uniform = 0;
+	return words;
+}
+
 static inline struct sf_word *sf_word_at(const struct sf_tree *tree,
 					 size_t page)
 {
-	return &tree->leaf[page / SF_LEAF_PAGES].word[page % SF_LEAF_PAGES / 64];
+	return &sf_words_of(tree, page / SF_LEAF_PAGES)[page % SF_LEAF_PAGES /
+							 64];
 }
 
 #endif
