@@ -314,6 +314,8 @@ SF_EXPORT int surefree_set(const char *option, const char *value)
 
 	sf_state_init();
 	err = sf_option_set(__func__, option, value);
+	if (err == 0 && sf_option(SF_OPTION_RETAIN) > 0)
+		sf_keep_prepare();
 	if (err == 0)
 		/* A lower bound holds at once. */
 		sf_keep_trim(sf_max(sf_option(SF_OPTION_RETAIN), 1));

@@ -3,6 +3,7 @@
 #include "vm/keep.h"
 
 #include "base/option.h"
+#include "os/probe.h"
 #include "os/sys.h"
 #include "vm/account.h"
 #include "vm/release.h"
@@ -49,6 +50,22 @@ static struct shard *own_shard(void)
 {
 	/* Thread descriptors lie far apart; any spread will do. */
 	return &shards[(sf_arch_thread() * 0x9e3779b97f4a7c15u) >> 61];
+}
+
+void sf_keep_prepare(void)
+{
+	static _Atomic unsigned char done;
+	uintptr_t first = sf_align_down((uintptr_t)shards, sf_page_size);
+	uintptr_t end = sf_align_up((uintptr_t)(shards + NR_SHARDS),
+				    sf_page_size);
+
+	/* Relaxed: doing it twice does no harm. */
+	if (SF_LIKELY(atomic_load_explicit(&done, memory_order_relaxed) != 0))
+		return;
+	atomic_store_explicit(&done, 1, memory_order_relaxed);
+	/* Without it, before 5.14, pages become resident as they are used. */
+	if (sf_probe_has(SF_FEATURE_POPULATE_WRITE))
+		sf_page_populate(first, end - first);
 }
 
 static struct entry *entry_at(struct shard *shard, uint16_t number)

@@ -20,6 +20,12 @@
 #include "vm/extent.h"
 
 /*
+ * Have the table resident, so that putting something there, which is part of a
+ * release, needs no memory. Called before the first of it can be released.
+ */
+void sf_keep_prepare(void);
+
+/*
  * Keep a range with its pages. Older entries are released to make room. False
  * when it can't be kept. Part of an operation on the extent's region.
  */

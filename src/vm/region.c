@@ -128,7 +128,9 @@ static int open_metadata(struct sf_region *region)
 		     (struct sf_leaf *)(region->metadata +
 					summary_len(nr_leaf)),
 		     region->base, sf_page_shift);
-	return 0;
+	len = sf_align_up(sf_max(sf_tree_upper_len(&region->tree), 1),
+			  sf_page_size);
+	return sf_page_populate(region->metadata, len);
 }
 
 int sf_region_open(struct sf_region *region, enum sf_region_kind kind,

@@ -54,6 +54,7 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 	struct sf_extent whole;
 	int err;
 
+	sf_keep_prepare();
 	if (sf_keep_take_stack(nr + 1, &whole)) {
 		*body = body_of(&whole);
 		*guarded = planes_of(whole.region, whole.first) & SF_MARKED;

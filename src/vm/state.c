@@ -12,6 +12,7 @@
 #include "base/option.h"
 #include "os/probe.h"
 #include "vm/fork.h"
+#include "vm/keep.h"
 
 static struct sf_lock lock;
 static struct sf_region regions[SF_MAX_REGIONS];
@@ -92,6 +93,8 @@ void sf_state_init_slow(void)
 		if (options != NULL)
 			sf_option_parse("SUREFREE_OPTIONS", options);
 		sf_probe_init();
+		if (sf_option(SF_OPTION_RETAIN) > 0)
+			sf_keep_prepare();
 		/* Refused: the first map tries again and says why. */
 		if (add_region(SF_REGION_NORMAL, SF_LEAF_PAGES) == 0)
 			sf_region_grow(&regions[0], SF_LEAF_PAGES);

@@ -61,6 +61,14 @@ size_t sf_tree_summary_len(size_t nr_leaf)
 	return len;
 }
 
+size_t sf_tree_upper_len(const struct sf_tree *tree)
+{
+	unsigned low = tree->top > 1 ? 1 : 0;
+
+	return (size_t)((char *)tree->level[low] -
+			(char *)tree->level[tree->top]);
+}
+
 void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
 		  struct sf_leaf *leaves, uintptr_t base, unsigned page_shift)
 {
@@ -73,7 +81,7 @@ void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
 		.base = base,
 		.page_shift = page_shift,
 	};
-	/* The highest first: what a search reads lies close together. */
+	/* The highest first, see sf_tree_upper_len(). */
 	while (nr_nodes(tree, tree->top) > SF_TREE_FANOUT)
 		tree->top++;
 	for (unsigned level = tree->top + 1; level-- > 0;) {
@@ -366,6 +374,9 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 			lack->uniform =
 				(uint8_t)(SF_UNIFORM | SF_TAKEN | planes);
 			lack->may_mark = 0;
+			/* Resident now, so that releasing a part needs no
+			   memory for the words. */
+			tree->leaf[leaf].word[0] = (struct sf_word){ 0 };
 		} else {
 			take_part(tree, page, n, planes, keep_marks);
 			runs = count_leaf(sf_words_of(tree, leaf));

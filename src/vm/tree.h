@@ -93,6 +93,13 @@ enum sf_plane {
 size_t sf_tree_summary_len(size_t nr_leaf);
 
 /*
+ * Bytes at the start of the summaries that an update may write although no
+ * earlier one did: those two levels and more above the leaves. To be made
+ * resident beforehand, since a release must not need memory.
+ */
+size_t sf_tree_upper_len(const struct sf_tree *tree);
+
+/*
  * Set up an empty tree over zeroed memory: summaries of
  * sf_tree_summary_len() bytes, and leaves that become accessible later.
  */

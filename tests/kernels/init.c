@@ -30,8 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DEBUG_EXIT_PORT 0xf4
-#define CGROUP "/sys/fs/cgroup/test"
+#define DEBUG_EXIT_PORT	 0xf4
+#define CGROUP		 "/sys/fs/cgroup/test"
 #define SECONDS_PER_TEST 180
 
 /* Say what went wrong and go on: the tests will show whether it matters. */

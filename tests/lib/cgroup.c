@@ -78,7 +78,7 @@ struct entry {
 	void *arg;
 };
 
-#define CANNOT_ENTER 120
+#define CANNOT_ENTER   120
 #define CANNOT_PROTECT 121
 
 static int enter_cgroup(void *arg)

@@ -19,8 +19,8 @@
 #include "test.h"
 
 #define NR_THREADS 4
-#define NR_ROUNDS 16
-#define NOBODY 65534
+#define NR_ROUNDS  16
+#define NOBODY	   65534
 #define ERRNO_KEPT 4242 /* nobody sets this one */
 
 static void run_once(const struct extra_case *c, bool shared)

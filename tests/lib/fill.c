@@ -25,8 +25,8 @@
 
 #define TOP_NR 16
 
-static char *bulk;	 /* NULL: none */
-static size_t bulk_len; /* bytes */
+static char *bulk;	      /* NULL: none */
+static size_t bulk_len;	      /* bytes */
 static char *top[TOP_NR + 1]; /* the first nr_top are mapped */
 static size_t nr_top;
 

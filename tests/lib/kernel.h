@@ -27,7 +27,7 @@ struct outcome {
 	int delta;
 };
 
-#define OK(delta) ((struct outcome){ 0, delta })
+#define OK(delta)	  ((struct outcome){ 0, delta })
 #define FAILS(err, delta) ((struct outcome){ err, delta })
 
 /* Make a ground, and remove it with all that is placed there. */

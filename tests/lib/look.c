@@ -21,10 +21,10 @@
 
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62) /* also set for guard markers */
-#define PAGEMAP_GUARD (1ull << 58)   /* since 6.15 */
+#define PAGEMAP_GUARD	(1ull << 58) /* since 6.15 */
 
 #define GUARD_INSTALL 102
-#define GUARD_REMOVE 103
+#define GUARD_REMOVE  103
 
 /* Where to go back to, or NULL. Volatile: the handler reads it. */
 static __thread sigjmp_buf *volatile touching;

@@ -50,11 +50,9 @@ static void print_line(int fd, const char *prefix, const char *format,
 		       va_list args)
 {
 	char line[LINE_LEN];
-	size_t len = strlen(prefix);
-	int n;
+	size_t len = (size_t)snprintf(line, sizeof(line) / 2, "%s", prefix);
+	int n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
 
-	memcpy(line, prefix, len);
-	n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
 	if (n > 0)
 		len += (size_t)n;
 	if (len > sizeof(line) - 2)

@@ -15,7 +15,7 @@
 #include "extra.h"
 #include "surefree.h"
 
-#define NR_SLOTS 4096
+#define NR_SLOTS   4096
 #define NR_SAMPLES 64
 
 static size_t count_wanted = 3000000;
@@ -62,8 +62,8 @@ static bool fill_slot(struct test_rng *rng, struct slot *slot)
 	unsigned flags = 0;
 
 	if (test_rand_below(rng, 16) == 0) {
-		if (!CHECK_OK(surefree_stack_map(16 * test_page(),
-						 &slot->stack)))
+		if (!CHECK_OK(
+			    surefree_stack_map(16 * test_page(), &slot->stack)))
 			return false;
 		*((char *)slot->stack.addr + slot->stack.len - 1) = 1;
 		return true;

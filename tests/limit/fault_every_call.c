@@ -24,7 +24,7 @@
 
 #define MAX_CALLS 400 /* more system calls than any call makes */
 #define NOT_FIRED 42  /* exit status of a child */
-#define NR_PAGES 16
+#define NR_PAGES  16
 #define LARGE_LEN ((size_t)5 << 20)
 
 static long nr_seen;
@@ -336,8 +336,7 @@ static void prepare_with_guard(struct work *work)
 {
 	prepare_small(work);
 	if (test_has_guard())
-		CHECK_OK(surefree_guard(work->addr + test_page(),
-					test_page()));
+		CHECK_OK(surefree_guard(work->addr + test_page(), test_page()));
 }
 
 static void call_unguard(struct work *work)
@@ -542,10 +541,8 @@ static const struct fault_case cases[] = {
 	{ "guard", prepare_small, call_guard, finish_guard },
 	{ "unguard", prepare_with_guard, call_unguard, finish_guard },
 	{ "stack map", prepare_no_stack, call_stack_map, finish_stack },
-	{ "stack map kept", prepare_kept_stack, call_stack_map,
-	  finish_stack },
-	{ "stack unmap", prepare_stack, call_stack_unmap,
-	  finish_stack_unmap },
+	{ "stack map kept", prepare_kept_stack, call_stack_map, finish_stack },
+	{ "stack unmap", prepare_stack, call_stack_unmap, finish_stack_unmap },
 	{ "stack trim", prepare_stack, call_stack_trim, finish_stack_trim },
 	{ "map file", prepare_file, call_map_file, finish_map_file },
 	{ "unmap file", prepare_view, call_unmap_file, finish_unmap_file },
@@ -634,8 +631,7 @@ static void try_all_calls(long error)
 				continue;
 			nr_wrong++;
 			test_say("%s, call %ld failing with %s: result %d",
-				 run.c->name, at, strerror((int)error),
-				 result);
+				 run.c->name, at, strerror((int)error), result);
 		}
 	}
 	test_say("%zu runs", nr_runs);

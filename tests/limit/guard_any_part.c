@@ -89,8 +89,7 @@ static void without_traps_guards_are_refused(void)
 	if (!CHECK(p != NULL))
 		return;
 	CHECK_ERRNO(surefree_guard(p, page), ENOTSUP);
-	CHECK(surefree_map(page, SUREFREE_GUARDED) == NULL &&
-	      errno == ENOTSUP);
+	CHECK(surefree_map(page, SUREFREE_GUARDED) == NULL && errno == ENOTSUP);
 	CHECK_EQ(extra_stats().trap, test_has_guard() ?
 					     SUREFREE_TRAP_OFF_OPTION :
 					     SUREFREE_TRAP_OFF_KERNEL);

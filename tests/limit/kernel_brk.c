@@ -16,58 +16,54 @@ static char *move_top(char *to)
 }
 
 /* 16 touched pages more of heap than there were. */
-static void make_heap(char *g)
+static void make_heap(void)
 {
 	size_t len = 16 * test_page();
 	char *top = move_top(NULL);
 
-	(void)g;
-	top += (size_t)-(uintptr_t)top % test_page();
+	top += (size_t) - (uintptr_t)top % test_page();
 	top_of_heap = top + len;
 	CHECK_EQ(move_top(top_of_heap), top_of_heap);
 	for (char *p = top; p < top_of_heap; p += test_page())
 		*(volatile char *)p = 1;
 }
 
-static int grow(char *g)
+static int grow(void)
 {
 	char *wanted = top_of_heap + 4 * test_page();
 
-	(void)g;
 	errno = ENOMEM; /* brk() says only where the top is */
 	return move_top(wanted) == wanted ? 0 : -1;
 }
 
-static int shrink(char *g)
+static int shrink(void)
 {
 	char *wanted = top_of_heap - 4 * test_page();
 
-	(void)g;
 	errno = ENOMEM;
 	return move_top(wanted) == wanted ? 0 : -1;
 }
 
 static void growing(void)
 {
-	make_heap(NULL);
+	make_heap();
 	if (!test_fill(0))
 		return;
-	CHECK_OK(grow(NULL));
+	CHECK_OK(grow());
 	CHECK_EQ(test_mappings(), test_limit());
 	top_of_heap += 4 * test_page();
 	if (!test_can_exceed() || !test_fill(-1))
 		return;
-	CHECK_ERRNO(grow(NULL), ENOMEM);
+	CHECK_ERRNO(grow(), ENOMEM);
 }
 
 static void shrinking(void)
 {
-	make_heap(NULL);
+	make_heap();
 	if (!test_fill(test_can_exceed() ? -1 : 0))
 		return;
-	CHECK_OK(shrink(NULL));
-	CHECK_EQ(test_resident(top_of_heap - 4 * test_page(),
-			       4 * test_page()),
+	CHECK_OK(shrink());
+	CHECK_EQ(test_resident(top_of_heap - 4 * test_page(), 4 * test_page()),
 		 0);
 }
 
@@ -76,14 +72,14 @@ static int child_grows(void *arg)
 	long before = test_mappings();
 
 	(void)arg;
-	CHECK_OK(grow(NULL));
+	CHECK_OK(grow());
 	CHECK_EQ(test_mappings(), before + 1);
 	return 0;
 }
 
 static void in_child(void)
 {
-	make_heap(NULL);
+	make_heap();
 	if (!test_fill(1))
 		return;
 	CHECK_EQ(test_in_child(child_grows, NULL), 0);

@@ -18,8 +18,8 @@
 #define MADV_POPULATE_WRITE 23 /* 5.14 */
 #endif
 
-#define LIMIT ((size_t)8 << 20)
-#define FILL_LEN (2 * LIMIT)
+#define LIMIT	      ((size_t)8 << 20)
+#define FILL_LEN      (2 * LIMIT)
 #define GUARD_INSTALL 102
 
 /* What the child does to memory, and whether it may be killed. */
@@ -34,7 +34,7 @@ struct result {
 	size_t nr_pages; /* filled */
 	size_t nr_done;
 	size_t nr_refused;
-	int err; /* of the last refusal */
+	int err;	   /* of the last refusal */
 	size_t usage_full; /* 0: even looking was refused */
 	size_t usage_after;
 };

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define GUARD_INSTALL 102
-#define GUARD_REMOVE 103
+#define GUARD_REMOVE  103
 
 #define NEEDS_GUARDS()                                        \
 	do {                                                  \
@@ -192,8 +192,7 @@ static const struct test tests[] = {
 	{ "a child inherits guards and can remove its own", inherited },
 	{ "MADV_WIPEONFORK wipes guards too", wiped },
 	{ "locked pages cannot be guarded, only unguarded", locked },
-	{ "mlock over a guard locks everything and says ENOMEM",
-	  locking_over },
+	{ "mlock over a guard locks everything and says ENOMEM", locking_over },
 	{ "guarding untouched memory takes page tables, 1/512 of its size",
 	  table_pages },
 };

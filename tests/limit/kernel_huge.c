@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define HUGE_LEN ((size_t)2 << 20)
-#define NR_HUGE 64
+#define NR_HUGE	 64
 
 /* The number behind a name in /proc/vmstat, 0 where there is none. */
 static size_t vmstat(const char *name)
@@ -41,7 +41,7 @@ static char *map_huge(int advice)
 
 	if (!CHECK(p != MAP_FAILED))
 		return NULL;
-	p += (size_t)-(uintptr_t)p % HUGE_LEN;
+	p += (size_t) - (uintptr_t)p % HUGE_LEN;
 	if (madvise(p, NR_HUGE * HUGE_LEN, advice) != 0) {
 		test_skip("no transparent huge pages in this kernel");
 		return NULL;
@@ -93,8 +93,8 @@ static void part(void)
 		return;
 	before = vmstat("thp_deferred_split_page ");
 	for (size_t i = 0; i < NR_HUGE; i++)
-		CHECK_OK(madvise(p + i * HUGE_LEN, HUGE_LEN / 2,
-				 MADV_DONTNEED));
+		CHECK_OK(
+			madvise(p + i * HUGE_LEN, HUGE_LEN / 2, MADV_DONTNEED));
 	CHECK_EQ(test_resident(p, NR_HUGE * HUGE_LEN), NR_HUGE * HUGE_LEN / 2);
 	CHECK_GE(vmstat("thp_deferred_split_page ") - before, NR_HUGE);
 }

@@ -5,7 +5,7 @@
  * or after munlock() of the whole mapping. mlockall() makes every writable
  * page of the process resident, but none that is inaccessible.
  *
- * 16 pages need no right; RLIMIT_MEMLOCK is 64 KiB or more everywhere.
+ * Whatever locks everything needs root here, since the filling is locked too.
  */
 #include "kernel.h"
 
@@ -24,19 +24,21 @@ static size_t pages(size_t nr)
 	return nr * test_page();
 }
 
-/* Whether this process may lock any amount: the filling is locked too. */
-static bool may_lock_all(void)
+/* Whether this process may lock len bytes; skips the test when not. */
+static bool may_lock(size_t len)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
-	    limit.rlim_cur == RLIM_INFINITY)
+	if (geteuid() == 0 ||
+	    (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= len))
 		return true;
-	if (geteuid() == 0)
-		return true;
-	test_skip("RLIMIT_MEMLOCK is too small");
+	test_skip("RLIMIT_MEMLOCK is less than %zu", len);
 	return false;
 }
+
+/* For three grounds, and for everything: the filling is locked too. */
+#define GROUNDS_LEN    pages(3 * 16)
+#define EVERYTHING_LEN SIZE_MAX
 
 static int lock_middle(char *g)
 {
@@ -66,7 +68,7 @@ static int unlock_whole(char *g)
 
 static void pieces(void)
 {
-	if (!may_lock_all())
+	if (!may_lock(GROUNDS_LEN))
 		return;
 	try_at_limit(make_touched, lock_middle, FAILS(ENOMEM, +1),
 		     FAILS(ENOMEM, 0), FAILS(ENOMEM, 0));
@@ -76,7 +78,7 @@ static void pieces(void)
 
 static void wholes(void)
 {
-	if (!may_lock_all())
+	if (!may_lock(GROUNDS_LEN))
 		return;
 	try_at_limit(make_touched, lock_whole, OK(0), OK(0), OK(0));
 	try_at_limit(make_locked, unlock_whole, OK(0), OK(0), OK(0));
@@ -100,7 +102,7 @@ static void giving_back(void)
 {
 	if (!test_kernel_since(5, 18))
 		SKIP("MADV_DONTNEED_LOCKED came with 5.18");
-	if (!may_lock_all())
+	if (!may_lock(GROUNDS_LEN))
 		return;
 	try_at_limit(make_locked, give_back, OK(0), OK(0), OK(0));
 }
@@ -113,7 +115,7 @@ static int unlock_and_give_back(char *g)
 
 static void giving_back_unlocked(void)
 {
-	if (!may_lock_all())
+	if (!may_lock(GROUNDS_LEN))
 		return;
 	try_at_limit(make_locked, unlock_and_give_back, OK(0), OK(0), OK(0));
 }
@@ -141,15 +143,14 @@ static void make_half_accessible(char *g)
 	CHECK_OK(protect(g, 1, 8, RW));
 }
 
-static int lock_all(char *g)
+static int lock_all(char *g __attribute__((unused)))
 {
-	(void)g;
 	return mlockall(MCL_CURRENT | MCL_ONFAULT);
 }
 
 static void locking_all_at_limit(void)
 {
-	if (!may_lock_all())
+	if (!may_lock(EVERYTHING_LEN))
 		return;
 	try_at_limit(make_half_accessible, lock_all, OK(0), OK(0), OK(0));
 }
@@ -159,7 +160,7 @@ static void locking_all_populates(void)
 	char *g = ground_make();
 
 	make_half_accessible(g);
-	if (!may_lock_all())
+	if (!may_lock(EVERYTHING_LEN))
 		return;
 	CHECK_OK(mlockall(MCL_CURRENT));
 	CHECK_EQ(test_resident(at(g, 1), pages(16)), pages(8));
@@ -176,7 +177,7 @@ static void locking_future(void)
 	size_t len = 1 << 20;
 	char *p;
 
-	if (!may_lock_all())
+	if (!may_lock(EVERYTHING_LEN))
 		return;
 	CHECK_OK(mlockall(MCL_FUTURE));
 	p = mmap(NULL, len, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

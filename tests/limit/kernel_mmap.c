@@ -59,8 +59,7 @@ static int map_file(char *g)
 
 static void new_mapping(void)
 {
-	try_at_limit(make_gap, map_new, OK(+1), last_one(+1),
-		     FAILS(ENOMEM, 0));
+	try_at_limit(make_gap, map_new, OK(+1), last_one(+1), FAILS(ENOMEM, 0));
 	try_at_limit(make_gap, map_file, OK(+1), last_one(+1),
 		     FAILS(ENOMEM, 0));
 }

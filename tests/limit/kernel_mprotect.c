@@ -117,7 +117,7 @@ static int frontier_back_by_mmap(char *g)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
 
 	return mmap(at(g, 7), len, PROT_NONE, flags, -1, 0) == MAP_FAILED ? -1 :
-									     0;
+									    0;
 }
 
 static void back_by_mmap(void)

@@ -71,11 +71,11 @@ static bool charged_since(size_t before, size_t len)
 	return now + NOISE > before + len && now < before + len + NOISE;
 }
 
-#define NEEDS_MODE_2()                                               \
-	do {                                                         \
-		if (overcommit_mode() != 2)                          \
-			SKIP("vm.overcommit_memory is not 2 (see "   \
-			     "tests/kernels)");                      \
+#define NEEDS_MODE_2()                                             \
+	do {                                                       \
+		if (overcommit_mode() != 2)                        \
+			SKIP("vm.overcommit_memory is not 2 (see " \
+			     "tests/kernels)");                    \
 	} while (0)
 
 static void charge_of_frontier(void)

@@ -100,8 +100,7 @@ static void private_file(void)
 static const struct test tests[] = {
 	{ "MADV_DONTNEED of shared memory succeeds and frees nothing",
 	  shared_dontneed },
-	{ "MADV_REMOVE and punching holes free shared memory",
-	  shared_remove },
+	{ "MADV_REMOVE and punching holes free shared memory", shared_remove },
 	{ "MADV_REMOVE is never refused for mappings", remove_at_limit },
 	{ "unmapping shared memory frees nothing while another view is left",
 	  shared_unmap },

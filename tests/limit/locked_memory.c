@@ -92,8 +92,8 @@ static void check_not_populated(void)
 {
 	struct surefree_stats s = extra_stats();
 
-	CHECK_LE(test_rss_anon(), s.committed_len + s.metadata_len +
-					  ((size_t)32 << 20));
+	CHECK_LE(test_rss_anon(),
+		 s.committed_len + s.metadata_len + ((size_t)32 << 20));
 }
 
 static void with_current_memory_locked_release_works(void)

@@ -14,7 +14,7 @@
 #include "surefree.h"
 
 #define COUNT_WANTED ((size_t)1000000)
-#define STACK_LEN ((size_t)64 << 10)
+#define STACK_LEN    ((size_t)64 << 10)
 
 static size_t count_wanted = COUNT_WANTED;
 
@@ -62,8 +62,8 @@ static void a_million_stacks_take_few_mappings(void)
 
 	if (nr > most) {
 		nr = most;
-		test_say("scaled down to %zu stacks: %zu MiB are available",
-			 nr, extra_available() >> 20);
+		test_say("scaled down to %zu stacks: %zu MiB are available", nr,
+			 extra_available() >> 20);
 	}
 	stacks = mmap(NULL, nr * sizeof(*stacks), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -180,8 +180,7 @@ static void what_is_retained_never_exceeds_the_option(void)
 	CHECK_OK(surefree_set("retain", "1M"));
 	for (int round = 0; round < 100; round++) {
 		for (int i = 0; i < 64; i++) {
-			lens[i] = (1 + test_rand_below(&rng, 40)) *
-				  test_page();
+			lens[i] = (1 + test_rand_below(&rng, 40)) * test_page();
 			maps[i] = surefree_map(lens[i], 0);
 			if (!CHECK(maps[i] != NULL) ||
 			    !extra_is(maps[i], lens[i], 0))

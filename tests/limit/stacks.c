@@ -10,7 +10,7 @@
 #include "extra.h"
 #include "surefree.h"
 
-#define STACK_LEN ((size_t)64 << 10)
+#define STACK_LEN  ((size_t)64 << 10)
 #define ERRNO_KEPT 4242
 
 static void prepare(struct extra_work *work)

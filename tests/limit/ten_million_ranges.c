@@ -17,7 +17,7 @@
 #include "surefree.h"
 
 #define COUNT_WANTED ((size_t)10000000)
-#define PART ((size_t)1000000) /* calls that are timed together */
+#define PART	     ((size_t)1000000) /* calls that are timed together */
 /* Pointer, page-table entry and metadata of a range, rounded up. */
 #define RANGE_COST 24
 
@@ -135,8 +135,7 @@ static void ten_million_ranges_take_no_mapping(void)
 	CHECK_EQ(s.nr_stuck, 0);
 	rss -= test_rss_anon();
 	/* Every 2 * stride-th was touched and released. */
-	CHECK_GE(rss + 64 * test_page(),
-		 (r.nr / 2 / r.stride) * test_page());
+	CHECK_GE(rss + 64 * test_page(), (r.nr / 2 / r.stride) * test_page());
 
 	test_say("%zu ranges, every %zuth touched: %zu regions, %zu mappings, "
 		 "%.2f bytes of metadata a page, %zu MiB released",

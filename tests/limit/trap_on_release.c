@@ -65,8 +65,7 @@ static void a_released_part_traps_and_the_rest_does_not(void)
 	extra_set(p, 9 * page, 'p');
 	surefree_unmap(p + 3 * page, 3 * page);
 	for (size_t i = 0; i < 9; i++)
-		CHECK_EQ(test_touches(p + i * page),
-			 i >= 3 && i < 6 ? 1 : 0);
+		CHECK_EQ(test_touches(p + i * page), i >= 3 && i < 6 ? 1 : 0);
 }
 
 static void memory_mapped_again_does_not_trap(void)

@@ -52,10 +52,8 @@ static const struct {
 	const char *name;
 	void (*call)(void *addr, size_t len);
 } calls[] = {
-	{ "surefree_unmap", surefree_unmap },
-	{ "surefree_discard", discard },
-	{ "surefree_guard", guard },
-	{ "surefree_unguard", unguard },
+	{ "surefree_unmap", surefree_unmap }, { "surefree_discard", discard },
+	{ "surefree_guard", guard },	      { "surefree_unguard", unguard },
 	{ "surefree_remap", remap },
 };
 

@@ -15,7 +15,7 @@
 #include "extra.h"
 #include "surefree.h"
 
-#define VALID                                                          \
+#define VALID                                                           \
 	"valid are retain=SIZE, trap=on|off, region=SIZE, ahead=SIZE, " \
 	"view_reserve=N\n"
 #define SIZE_WORDS "a size like 64K, 8M or 1T\n"
@@ -28,8 +28,7 @@ static void set_option(void)
 	CHECK_ERRNO(surefree_set(option, value), EINVAL);
 }
 
-static void check_refused(const char *name, const char *text,
-			  const char *words)
+static void check_refused(const char *name, const char *text, const char *words)
 {
 	char got[512];
 	char want[512];
@@ -110,9 +109,9 @@ static void bad_options_in_the_environment_are_reported(void)
 	check_environment("retain",
 			  "surefree: SUREFREE_OPTIONS: \"retain\" is not of "
 			  "the form name=value\n");
-	check_environment("retain=x",
-			  "surefree: SUREFREE_OPTIONS: retain=x: expected "
-			  SIZE_WORDS);
+	check_environment(
+		"retain=x",
+		"surefree: SUREFREE_OPTIONS: retain=x: expected " SIZE_WORDS);
 	check_environment("retain=8M,,trap=maybe,view_reserve=9",
 			  "surefree: SUREFREE_OPTIONS: trap=maybe: expected "
 			  "on or off\n");

@@ -12,7 +12,7 @@
 #include "aborts.h"
 #include "surefree.h"
 
-#define STACK_LEN ((size_t)64 << 10)
+#define STACK_LEN     ((size_t)64 << 10)
 #define NR_VIEW_PAGES 4
 
 static struct surefree_stack map_stack(void)

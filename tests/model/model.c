@@ -20,7 +20,7 @@
 
 #include "surefree.h"
 
-#define CHUNK_PAGES 512u
+#define CHUNK_PAGES   512u
 #define WORDS_WRITTEN 4u
 
 struct model_chunk {
@@ -134,8 +134,7 @@ void model_init(struct model *m, const uint8_t *data, size_t data_len,
 
 static bool counts_as_live(enum model_kind kind)
 {
-	return kind == MODEL_LIVE || kind == MODEL_GUARD ||
-	       kind == MODEL_STACK;
+	return kind == MODEL_LIVE || kind == MODEL_GUARD || kind == MODEL_STACK;
 }
 
 struct model_range *model_add(struct model *m, char *addr, size_t nr,
@@ -378,8 +377,8 @@ static void check_stats(struct model *m)
 		    m->nr_live * m->page_len);
 	MODEL_CHECK(m, s.view_len == view_len, "view_len is %zu, must be %zu",
 		    s.view_len, view_len);
-	MODEL_CHECK(m, s.nr_views == m->nr_views,
-		    "nr_views is %zu, must be %u", s.nr_views, m->nr_views);
+	MODEL_CHECK(m, s.nr_views == m->nr_views, "nr_views is %zu, must be %u",
+		    s.nr_views, m->nr_views);
 	MODEL_CHECK(m, s.used_len + s.retained_len <= s.committed_len,
 		    "used %zu + retained %zu > committed %zu", s.used_len,
 		    s.retained_len, s.committed_len);
@@ -389,8 +388,9 @@ static void check_stats(struct model *m)
 	MODEL_CHECK(m, s.retained_len <= s.retained_peak_len,
 		    "retained %zu > its peak %zu", s.retained_len,
 		    (size_t)s.retained_peak_len);
-	MODEL_CHECK(m, s.nr_unmaps <= m->nr_ops * 2 + MODEL_MAX_RANGES * 4 ||
-			       m->data != NULL,
+	MODEL_CHECK(m,
+		    s.nr_unmaps <= m->nr_ops * 2 + MODEL_MAX_RANGES * 4 ||
+			    m->data != NULL,
 		    "%llu unmaps counted", (unsigned long long)s.nr_unmaps);
 	MODEL_CHECK(m, s.nr_stuck == 0 && s.stuck_len == 0,
 		    "%zu bytes are stuck", s.stuck_len);
@@ -401,8 +401,8 @@ void model_check(struct model *m)
 	m->op = "check all";
 	for (uint32_t i = 0; i < m->nr_ranges; i++)
 		for (size_t n = 0; n < m->ranges[i].nr_pages; n++)
-			model_check_page(m, m->ranges[i].addr +
-						    n * m->page_len);
+			model_check_page(m,
+					 m->ranges[i].addr + n * m->page_len);
 	for (uint32_t i = 0; i < m->nr_views; i++) {
 		struct model_view *view = &m->views[i];
 		size_t want = view->off / m->page_len + 1;
@@ -456,8 +456,9 @@ void model_finish(struct model *m)
 	}
 	surefree_trim(0);
 	surefree_stats(&s);
-	MODEL_CHECK(m, s.used_len == 0 && s.retained_len == 0 &&
-			       s.view_len == 0 && s.nr_stacks_kept == 0,
+	MODEL_CHECK(m,
+		    s.used_len == 0 && s.retained_len == 0 && s.view_len == 0 &&
+			    s.nr_stacks_kept == 0,
 		    "left after the end: used %zu retained %zu views %zu "
 		    "stacks %zu",
 		    s.used_len, s.retained_len, s.view_len, s.nr_stacks_kept);

@@ -20,12 +20,12 @@
 
 /* What a page is to the library's user. */
 enum model_kind {
-	MODEL_FREE,	/* not mapped: never was, or was released */
-	MODEL_LIVE,	/* mapped, holds what seed says */
-	MODEL_GUARD,	/* mapped, made inaccessible by surefree_guard() */
-	MODEL_EDGE,	/* guard page beside a SUREFREE_GUARDED map: stays while
-			   a page beside it is mapped */
-	MODEL_STACK,	/* in a stack: contents undefined */
+	MODEL_FREE,  /* not mapped: never was, or was released */
+	MODEL_LIVE,  /* mapped, holds what seed says */
+	MODEL_GUARD, /* mapped, made inaccessible by surefree_guard() */
+	MODEL_EDGE,  /* guard page beside a SUREFREE_GUARDED map: stays while
+			a page beside it is mapped */
+	MODEL_STACK, /* in a stack: contents undefined */
 	MODEL_STACK_GUARD, /* guard page below a stack */
 };
 
@@ -53,8 +53,8 @@ struct model_view {
 };
 
 #define MODEL_MAX_RANGES 4096
-#define MODEL_MAX_VIEWS 16
-#define MODEL_MAX_PAGES 16384 /* live at a time */
+#define MODEL_MAX_VIEWS	 16
+#define MODEL_MAX_PAGES	 16384 /* live at a time */
 
 struct model_chunk;
 
@@ -77,10 +77,10 @@ struct model {
 
 	size_t nr_live; /* pages LIVE, GUARD or STACK */
 	size_t page_len;
-	bool has_guard;	  /* kernel has guard markers */
-	bool retaining;	  /* option retain is not 0 */
+	bool has_guard;	    /* kernel has guard markers */
+	bool retaining;	    /* option retain is not 0 */
 	bool retained_ever; /* ... or was since the last surefree_trim(0) */
-	bool trace;	  /* print each operation */
+	bool trace;	    /* print each operation */
 
 	/* For messages. */
 	uint64_t seed;
@@ -116,9 +116,9 @@ void model_report(const struct model *m);
 void model_fail(const struct model *m, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 
-#define MODEL_CHECK(m, cond, ...)                    \
-	do {                                         \
-		if (!(cond))                         \
+#define MODEL_CHECK(m, cond, ...)                     \
+	do {                                          \
+		if (!(cond))                          \
 			model_fail((m), __VA_ARGS__); \
 	} while (0)
 

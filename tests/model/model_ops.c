@@ -14,12 +14,12 @@
 
 #include "surefree.h"
 
-#define KIB ((size_t)1024)
+#define KIB	 ((size_t)1024)
 #define HUGE_LEN (2048 * KIB)
 /* Up to here a released range traps as a whole. */
 #define TRAP_WHOLE_LEN (128 * KIB)
-#define ERRNO_KEPT 4242 /* nobody sets this one */
-#define NR_VIEW_PAGES 64
+#define ERRNO_KEPT     4242 /* nobody sets this one */
+#define NR_VIEW_PAGES  64
 
 static void trace(const struct model *m, const void *addr, size_t nr,
 		  size_t more)
@@ -64,8 +64,7 @@ static struct model_range *pick_range(struct model *m, bool stack)
  * A part of a map, in *addr and *nr: head, middle, tail or all of it, and
  * sometimes on into its neighbours. False when there is no map.
  */
-static bool pick_part(struct model *m, bool neighbours, char **addr,
-		      size_t *nr)
+static bool pick_part(struct model *m, bool neighbours, char **addr, size_t *nr)
 {
 	struct model_range *r = pick_range(m, false);
 	size_t head, nr_more;
@@ -273,8 +272,7 @@ static void op_guard(struct model *m)
 		MODEL_CHECK(m,
 			    surefree_guard(addr, m->page_len) == -1 &&
 				    errno == ENOTSUP,
-			    "surefree_guard() without guards: errno %d",
-			    errno);
+			    "surefree_guard() without guards: errno %d", errno);
 		return;
 	}
 	MODEL_CHECK(m, surefree_guard(addr, nr * m->page_len) == 0,
@@ -365,8 +363,8 @@ static char *remap(struct model *m, char *addr, size_t nr, size_t nr_new,
 			    "remap: errno %d", errno);
 	else
 		MODEL_CHECK(m,
-			    to == addr || (nr_new > nr &&
-					   !(flags & SUREFREE_NOMOVE)),
+			    to == addr ||
+				    (nr_new > nr && !(flags & SUREFREE_NOMOVE)),
 			    "%p +%zu -> %zu moved to %p", (void *)addr, nr,
 			    nr_new, (void *)to);
 	return to;
@@ -375,11 +373,7 @@ static char *remap(struct model *m, char *addr, size_t nr, size_t nr_new,
 static void op_remap(struct model *m)
 {
 	static const unsigned choices[] = {
-		0,
-		0,
-		SUREFREE_NOMOVE,
-		SUREFREE_POPULATE,
-		SUREFREE_NOTRAP,
+		0, 0, SUREFREE_NOMOVE, SUREFREE_POPULATE, SUREFREE_NOTRAP,
 	};
 	unsigned flags = choices[model_pick(m, 5)];
 	unsigned new_flags;
@@ -389,8 +383,7 @@ static void op_remap(struct model *m)
 
 	if (!pick_part(m, false, &addr, &nr))
 		return;
-	nr_new = model_pick(m, 2) ? 1 + model_pick(m, nr) :
-				    nr + pick_pages(m);
+	nr_new = model_pick(m, 2) ? 1 + model_pick(m, nr) : nr + pick_pages(m);
 	new_flags = m->ranges[model_page(m, addr)->range].flags;
 	if (m->nr_live + nr_new > MODEL_MAX_PAGES ||
 	    new_flags & SUREFREE_HUGE) /* lengths round differently */
@@ -525,8 +518,8 @@ static void op_trim(struct model *m)
 	trace(m, NULL, keep, 0);
 	surefree_trim(keep);
 	surefree_stats(&s);
-	MODEL_CHECK(m, s.retained_len <= keep,
-		    "trim(%zu) leaves %zu retained", keep, s.retained_len);
+	MODEL_CHECK(m, s.retained_len <= keep, "trim(%zu) leaves %zu retained",
+		    keep, s.retained_len);
 	if (keep == 0)
 		MODEL_CHECK(m, s.nr_stacks_kept == 0,
 			    "trim(0) leaves %zu stacks", s.nr_stacks_kept);

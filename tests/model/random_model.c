@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define DEFAULT_COUNT 1000000u
-#define CHECK_EVERY 8192u
+#define CHECK_EVERY   8192u
 
 int main(int argc, char **argv)
 {

@@ -16,7 +16,7 @@
 
 #define LEN ((size_t)256 << 10)
 
-static char *early;	  /* mapped by the first constructor */
+static char *early; /* mapped by the first constructor */
 static struct surefree_stack early_stack;
 static int child_status = -1; /* of a child forked by it */
 

@@ -27,11 +27,11 @@
 #include "extra.h"
 #include "surefree.h"
 
-#define NR_THREADS 8
-#define NR_SLOTS 256
+#define NR_THREADS   8
+#define NR_SLOTS     256
 #define NR_PAGES_MAX 700
-#define AREA_PAGES 128 /* where a page is guarded and unguarded */
-#define MAGIC 0x51ab5eedu
+#define AREA_PAGES   128 /* where a page is guarded and unguarded */
+#define MAGIC	     0x51ab5eedu
 #define DEADLOCK_SEC 120
 
 struct header {
@@ -53,8 +53,7 @@ static void mark_page(char *page, uint64_t number)
 	page[test_page() - 1] = (char)(number | 1);
 }
 
-static struct header *write_header(void *addr, size_t nr_pages,
-				   uint64_t number)
+static struct header *write_header(void *addr, size_t nr_pages, uint64_t number)
 {
 	struct header *header = addr;
 
@@ -181,9 +180,8 @@ static void put(struct header *header, struct test_rng *rng)
 	if (header == NULL)
 		return;
 	/* Release: what is written in it; acquire: likewise by others. */
-	other = atomic_exchange_explicit(
-		&slots[test_rand_below(rng, NR_SLOTS)], header,
-		memory_order_acq_rel);
+	other = atomic_exchange_explicit(&slots[test_rand_below(rng, NR_SLOTS)],
+					 header, memory_order_acq_rel);
 	if (other != NULL && check_header(other)) {
 		if (other->is_stack) {
 			struct surefree_stack stack = other->stack;
@@ -321,8 +319,8 @@ static void run_threads(void)
 	alarm(2 * DEADLOCK_SEC);
 	atomic_store(&nr_running, NR_THREADS);
 	for (size_t i = 0; i < NR_THREADS; i++)
-		if (pthread_create(&threads[i], NULL, thread_main,
-				   (void *)i) != 0)
+		if (pthread_create(&threads[i], NULL, thread_main, (void *)i) !=
+		    0)
 			abort();
 	for (unsigned long i = 0; i < nr_forks && !test_failed(); i++) {
 		if (atomic_load(&nr_running) == 0)

@@ -8,7 +8,7 @@
 #include "test.h"
 
 #define NR_THREADS 4
-#define NR_ROUNDS 200000
+#define NR_ROUNDS  200000
 
 static struct sf_lock lock;
 static unsigned long counter; /* under lock */

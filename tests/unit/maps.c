@@ -18,8 +18,8 @@
 
 static char *map_pages(size_t nr, int prot)
 {
-	return mmap(NULL, nr * test_page(), prot,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, nr * test_page(), prot, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
 }
 
 static void the_count_is_the_kernels(void)
@@ -138,8 +138,7 @@ static void touched_pages_are_told_apart(void)
 	if (pagemap.fd < 0)
 		test_skip("/proc/self/pagemap cannot be read");
 	for (size_t i = 0; pagemap.fd >= 0 && i < nr; i++)
-		CHECK_EQ(sf_pagemap_touched(&pagemap,
-					    (uintptr_t)p + i * page),
+		CHECK_EQ(sf_pagemap_touched(&pagemap, (uintptr_t)p + i * page),
 			 i % 3 == 0);
 	sf_pagemap_close(&pagemap);
 }

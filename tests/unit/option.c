@@ -45,8 +45,9 @@ static void sizes_are_read(void)
 static void a_bad_value_leaves_the_old_one(void)
 {
 	static const char *const bad[] = {
-		"",	"K",   "-1",  "+1",   " 1",    "1 ",
-		"1KB",	"1P",  "0x1", "1.0M", "1,000", "18446744073709551616",
+		"",	     "K",    "-1",    "+1",
+		" 1",	     "1 ",   "1KB",   "1P",
+		"0x1",	     "1.0M", "1,000", "18446744073709551616",
 		"16777216T",
 	};
 	size_t nr_taken = 0;
@@ -96,8 +97,7 @@ static void an_item_too_long_is_refused(void)
 static const struct test tests[] = {
 	{ "sizes are read", sizes_are_read },
 	{ "a bad value leaves the old one", a_bad_value_leaves_the_old_one },
-	{ "a list sets what is well-formed",
-	  a_list_sets_what_is_well_formed },
+	{ "a list sets what is well-formed", a_list_sets_what_is_well_formed },
 	{ "an item too long is refused", an_item_too_long_is_refused },
 };
 

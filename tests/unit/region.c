@@ -76,8 +76,7 @@ static void beyond_the_frontier_nothing_can_be_touched(void)
 	CHECK_EQ(test_reads((char *)region.start), 2);
 	CHECK_EQ(test_reads((char *)region.base - 1), 2);
 	CHECK_EQ(test_touches((char *)region.metadata), 0);
-	CHECK_EQ(test_reads((char *)region.metadata + region.metadata_len),
-		 2);
+	CHECK_EQ(test_reads((char *)region.metadata + region.metadata_len), 2);
 	CHECK_EQ(test_reads((char *)region.start + region.len - 1), 2);
 }
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
  * vm/tree: the tree of free runs against a plain array of pages, with random
- * operations, in trees of one to four levels.
+ * operations, in trees of one to five levels. Leaves that are not ready can't
+ * be accessed here either. Bits of single pages are in plane.c.
  */
 #include "vm/tree.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
+#include "aborts.h"
 #include "test.h"
 
 #define SHIFT 12u
-#define BASE ((uintptr_t)0x7000000000u)
+#define BASE  ((uintptr_t)0x7000003000u) /* aligned to 12 KiB only */
 
 /* A tree and the same pages as bytes, one for each, of SF_* planes. */
 struct pair {
@@ -21,18 +23,25 @@ struct pair {
 	void *summaries;
 };
 
+static size_t leaves_len(size_t nr_leaf)
+{
+	return sf_align_up(nr_leaf * sizeof(struct sf_leaf), test_page());
+}
+
 static bool open_pair(struct pair *pair, size_t nr_leaf, size_t nr_ready)
 {
-	size_t summary_len = sf_tree_summary_len(nr_leaf);
-	struct sf_leaf *leaves = aligned_alloc(
-		64, (nr_ready + 1) * sizeof(struct sf_leaf));
+	struct sf_leaf *leaves = mmap(NULL, leaves_len(nr_leaf), PROT_NONE,
+				      MAP_PRIVATE | MAP_ANONYMOUS |
+					      MAP_NORESERVE,
+				      -1, 0);
 
 	pair->nr_pages = nr_ready * SF_LEAF_PAGES;
 	pair->plain = calloc(1, pair->nr_pages);
-	pair->summaries = calloc(1, summary_len + 1);
-	if (!CHECK(leaves && pair->plain && pair->summaries))
+	pair->summaries = calloc(1, sf_tree_summary_len(nr_leaf));
+	if (!CHECK(leaves != MAP_FAILED && pair->plain && pair->summaries) ||
+	    !CHECK_OK(mprotect(leaves, leaves_len(nr_ready),
+			       PROT_READ | PROT_WRITE)))
 		return false;
-	memset(leaves, 0, nr_ready * sizeof(struct sf_leaf));
 	sf_tree_init(&pair->tree, nr_leaf, pair->summaries, leaves, BASE,
 		     SHIFT);
 	pair->tree.nr_ready = nr_ready;
@@ -42,37 +51,41 @@ static bool open_pair(struct pair *pair, size_t nr_leaf, size_t nr_ready)
 static void close_pair(struct pair *pair)
 {
 	sf_tree_check(&pair->tree);
-	free(pair->tree.leaf);
+	munmap(pair->tree.leaf, leaves_len(pair->tree.nr_leaf));
 	free(pair->plain);
 	free(pair->summaries);
 }
 
-/* Whether the page at `at` of the run must be aligned, and is. */
-static bool fits(const struct pair *pair, size_t first, size_t nr,
-		 size_t align, size_t lead)
+/* Where in the free pages [first, end) nr fit, the page lead on align bytes. */
+static size_t plain_fit(size_t first, size_t end, size_t nr, size_t align,
+			size_t lead)
 {
-	uintptr_t addr = BASE + ((uintptr_t)(first + lead) << SHIFT);
-
-	if (addr % align != 0)
-		return false;
-	for (size_t i = first; i < first + nr; i++)
-		if (i < pair->nr_pages && pair->plain[i] & SF_TAKEN)
-			return false;
-	return true;
+	for (; first + nr <= end; first++)
+		if ((BASE + ((uintptr_t)(first + lead) << SHIFT)) % align == 0)
+			return first;
+	return SF_NONE;
 }
 
-/* The lowest place, by looking at every one. */
+/* The lowest place, by looking at every page. */
 static size_t plain_find(const struct pair *pair, size_t nr, size_t align,
 			 size_t lead)
 {
-	size_t end = pair->tree.nr_leaf * SF_LEAF_PAGES;
+	size_t nr_all = pair->tree.nr_leaf * SF_LEAF_PAGES;
+	size_t first = 0;
 
-	for (size_t first = 0; first + nr <= end; first++) {
-		if (fits(pair, first, nr, align, lead))
-			return first;
-		/* Beyond what is ready all is free: only alignment counts. */
-		if (first > pair->nr_pages + (align >> SHIFT))
-			return SF_NONE;
+	while (first < nr_all) {
+		size_t end = first;
+		size_t found;
+
+		while (end < pair->nr_pages && !(pair->plain[end] & SF_TAKEN))
+			end++;
+		/* Beyond what is ready all is free. */
+		if (end == pair->nr_pages)
+			end = nr_all;
+		found = plain_fit(first, end, nr, align, lead);
+		if (found != SF_NONE)
+			return found;
+		first = end + 1;
 	}
 	return SF_NONE;
 }
@@ -88,8 +101,11 @@ static size_t pick_nr(struct test_rng *rng, const struct pair *pair)
 	case 1:
 		nr = 1 + test_rand_below(rng, 3 * SF_LEAF_PAGES);
 		break;
+	case 2:
+		nr = 1 + test_rand_below(rng, pair->nr_pages / 4);
+		break;
 	}
-	return nr < pair->nr_pages ? nr : pair->nr_pages;
+	return sf_min(nr, pair->nr_pages);
 }
 
 static void take_some(struct pair *pair, struct test_rng *rng)
@@ -107,11 +123,37 @@ static void take_some(struct pair *pair, struct test_rng *rng)
 	CHECK_EQ(found, plain_find(pair, nr, align, lead));
 	if (found == SF_NONE || found + nr > pair->nr_pages)
 		return;
-	sf_tree_take(&pair->tree, found, nr);
-	sf_tree_set(&pair->tree, found, nr, SF_LIVE);
-	for (size_t i = found; i < found + nr; i++)
-		pair->plain[i] = (unsigned char)(SF_TAKEN | SF_LIVE |
-						 (pair->plain[i] & SF_MARKED));
+	if (test_rand_below(rng, 2) == 0) {
+		sf_tree_take(&pair->tree, found, nr);
+		for (size_t i = found; i < found + nr; i++)
+			pair->plain[i] |= SF_TAKEN;
+	} else {
+		unsigned quiet = test_rand_below(rng, 2) ? SF_QUIET : 0;
+
+		sf_tree_take_live(&pair->tree, found, nr, quiet);
+		for (size_t i = found; i < found + nr; i++)
+			pair->plain[i] = (unsigned char)(SF_TAKEN | SF_LIVE |
+							 quiet);
+	}
+}
+
+/* Make the live pages from a random one on taken only. */
+static void unlive_some(struct pair *pair, struct test_rng *rng)
+{
+	size_t first = test_rand_below(rng, pair->nr_pages);
+	size_t most = sf_min(pick_nr(rng, pair), pair->nr_pages - first);
+	unsigned planes = 0;
+	unsigned had = 0;
+	size_t nr = 0;
+
+	for (; nr < most && pair->plain[first + nr] & SF_LIVE; nr++) {
+		had |= pair->plain[first + nr];
+		pair->plain[first + nr] &= (unsigned char)~(SF_LIVE | SF_QUIET);
+	}
+	if (nr == 0)
+		return;
+	CHECK_EQ(sf_tree_unlive(&pair->tree, first, nr, &planes), SF_NONE);
+	CHECK_EQ(planes, had & (SF_QUIET | SF_MARKED));
 }
 
 /* Free a run of taken pages that begins somewhere; markers stay. */
@@ -149,34 +191,6 @@ static void change_planes(struct pair *pair, struct test_rng *rng)
 	}
 }
 
-static void ask(const struct pair *pair, struct test_rng *rng)
-{
-	static const unsigned planes[] = { SF_TAKEN, SF_LIVE, SF_MARKED };
-	unsigned plane = planes[test_rand_below(rng, 3)];
-	size_t first = test_rand_below(rng, pair->nr_pages);
-	size_t end = first + 1 + test_rand_below(rng, 2000);
-	size_t has, lacks, nr_free;
-
-	if (end > pair->nr_pages)
-		end = pair->nr_pages;
-	for (has = first; has < end && !(pair->plain[has] & plane); has++)
-		;
-	for (lacks = first; lacks < end && pair->plain[lacks] & plane; lacks++)
-		;
-	for (nr_free = first;
-	     nr_free < end && !(pair->plain[nr_free] & SF_TAKEN); nr_free++)
-		;
-	CHECK_EQ(sf_tree_next(&pair->tree, first, end, plane, true), has);
-	CHECK_EQ(sf_tree_next(&pair->tree, first, end, plane, false), lacks);
-	CHECK_EQ(sf_tree_any(&pair->tree, first, end - first, plane),
-		 has < end);
-	CHECK_EQ(sf_tree_all(&pair->tree, first, end - first, plane),
-		 lacks == end);
-	CHECK_EQ(sf_tree_free_after(&pair->tree, first, end - first),
-		 nr_free - first);
-	CHECK_EQ(sf_tree_planes(&pair->tree, first), pair->plain[first]);
-}
-
 static void compare(size_t nr_leaf, size_t nr_ready, int nr_steps)
 {
 	struct test_rng rng = test_rng(test_seed() + nr_leaf);
@@ -185,54 +199,53 @@ static void compare(size_t nr_leaf, size_t nr_ready, int nr_steps)
 	if (!open_pair(&pair, nr_leaf, nr_ready))
 		return;
 	for (int i = 0; i < nr_steps && !test_failed(); i++) {
-		switch (test_rand_below(&rng, 8)) {
-		case 0:
-		case 1:
-		case 2:
-			take_some(&pair, &rng);
-			break;
-		case 3:
-		case 4:
-		case 5:
-			give_some(&pair, &rng);
-			break;
-		case 6:
-			change_planes(&pair, &rng);
-			break;
-		default:
-			ask(&pair, &rng);
-		}
-		if (i % 64 == 0)
+		static void (*const steps[])(struct pair *,
+					     struct test_rng *) = {
+			take_some, take_some,	give_some,
+			give_some, unlive_some, change_planes,
+		};
+
+		steps[test_rand_below(&rng, TEST_COUNT(steps))](&pair, &rng);
+		/* Checking writes the words of leaves whose pages are alike. */
+		if (i % 256 == 0)
 			sf_tree_check(&pair.tree);
 	}
+	for (size_t i = 0; i < pair.nr_pages && !test_failed(); i++)
+		CHECK_EQ(sf_tree_planes(&pair.tree, i), pair.plain[i]);
 	close_pair(&pair);
 }
 
 static void one_leaf_is_like_an_array(void)
 {
-	compare(1, 1, 20000);
+	compare(1, 1, 10000);
 }
 
 static void sixteen_leaves_are_like_an_array(void)
 {
-	compare(16, 16, 20000);
+	compare(16, 16, 10000);
 }
 
 static void two_levels_are_like_an_array(void)
 {
-	compare(64, 64, 20000);
+	compare(64, 64, 10000);
+}
+
+static void three_levels_are_like_an_array(void)
+{
+	compare(512, 512, 2000);
+}
+
+static void five_levels_are_like_an_array(void)
+{
+	compare((size_t)1 << 17, 4200, 300);
 }
 
 static void leaves_not_ready_are_free(void)
 {
-	compare(256, 5, 20000);
-	compare(4096, 17, 10000);
-}
-
-static void four_levels_are_like_an_array(void)
-{
-	compare(8192, 40, 10000);
-	compare(65536, 3, 10000);
+	compare(16, 1, 10000);
+	compare(256, 5, 10000);
+	compare(4096, 17, 5000);
+	compare((size_t)1 << 17, 33, 2000);
 }
 
 /* Page by page, the search finds the next one at once. */
@@ -283,15 +296,80 @@ static void runs_across_leaves_are_found(void)
 	close_pair(&pair);
 }
 
+/* In a tree of five levels, around the border of the two highest nodes. */
+static void runs_across_the_highest_nodes_are_found(void)
+{
+	struct pair pair;
+	size_t nr_leaf = (size_t)1 << 17;
+	size_t cross = nr_leaf / 2 * SF_LEAF_PAGES;
+	size_t end = nr_leaf * SF_LEAF_PAGES;
+
+	if (!open_pair(&pair, nr_leaf, nr_leaf / 2 + 1))
+		return;
+	CHECK_EQ(pair.tree.top, 4);
+	CHECK_EQ(sf_tree_find(&pair.tree, end, 1, 0), 0);
+	CHECK_EQ(sf_tree_find(&pair.tree, end + 1, 1, 0), SF_NONE);
+	sf_tree_take_live(&pair.tree, 0, cross + 9, 0);
+	CHECK_EQ(sf_tree_find(&pair.tree, 1, 1, 0), cross + 9);
+	CHECK_EQ(sf_tree_find(&pair.tree, end - cross - 9, 1, 0), cross + 9);
+	CHECK_EQ(sf_tree_find(&pair.tree, end - cross - 8, 1, 0), SF_NONE);
+	sf_tree_give(&pair.tree, cross - 3, 6);
+	CHECK_EQ(sf_tree_find(&pair.tree, 6, 1, 0), cross - 3);
+	CHECK_EQ(sf_tree_find(&pair.tree, 7, 1, 0), cross + 9);
+	sf_tree_give(&pair.tree, 0, cross - 3);
+	sf_tree_give(&pair.tree, cross + 3, 6);
+	CHECK_EQ(sf_tree_find(&pair.tree, end, 1, 0), 0);
+	close_pair(&pair);
+}
+
+static struct pair broken;
+
+static void check_a_wrong_summary(void)
+{
+	broken.tree.level[1][0].max++;
+	aborts_say("surefree: bug: summary 0 of level 1 is wrong");
+	sf_tree_check(&broken.tree);
+}
+
+static void check_live_without_taken(void)
+{
+	sf_tree_set(&broken.tree, 1000, 1, SF_LIVE);
+	aborts_say("surefree: bug: bits of leaf 1 contradict");
+	sf_tree_check(&broken.tree);
+}
+
+static void check_quiet_without_live(void)
+{
+	sf_tree_set(&broken.tree, 5, 1, SF_QUIET);
+	aborts_say("surefree: bug: bits of leaf 0 contradict");
+	sf_tree_check(&broken.tree);
+}
+
+static void a_broken_tree_is_noticed(void)
+{
+	if (!open_pair(&broken, 32, 32))
+		return;
+	sf_tree_take_live(&broken.tree, 3, 3, 0);
+	aborts(check_a_wrong_summary);
+	aborts(check_live_without_taken);
+	sf_tree_give(&broken.tree, 3, 3);
+	aborts(check_quiet_without_live);
+	close_pair(&broken);
+}
+
 static const struct test tests[] = {
 	{ "one leaf is like an array", one_leaf_is_like_an_array },
 	{ "sixteen leaves are like an array",
 	  sixteen_leaves_are_like_an_array },
 	{ "two levels are like an array", two_levels_are_like_an_array },
+	{ "three levels are like an array", three_levels_are_like_an_array },
+	{ "five levels are like an array", five_levels_are_like_an_array },
 	{ "leaves not ready are free", leaves_not_ready_are_free },
-	{ "four levels are like an array", four_levels_are_like_an_array },
 	{ "a full tree has no room", a_full_tree_has_no_room },
 	{ "runs across leaves are found", runs_across_leaves_are_found },
+	{ "runs across the highest nodes are found",
+	  runs_across_the_highest_nodes_are_found },
+	{ "a broken tree is noticed", a_broken_tree_is_noticed },
 };
 
 int main(int argc, char **argv)
