@@ -17,7 +17,7 @@
 #include "os/proc.h"
 #include "os/sys.h"
 
-#define MAX_PAGE_SIZE 65536
+#define MAX_PAGE_SIZE ((size_t)65536)
 #define UNIT_LEN      ((size_t)2 << 20)
 
 enum answer {

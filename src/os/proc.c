@@ -108,7 +108,7 @@ uint64_t sf_proc_digits(char **at, unsigned base)
 int sf_proc_number(const char *path, size_t *out)
 {
 	struct sf_proc proc;
-	char *line;
+	char *line = NULL;
 	int got;
 	int err = sf_proc_open(&proc, path);
 

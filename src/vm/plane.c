@@ -142,7 +142,7 @@ static bool unlive_uniform(struct sf_tree *tree, size_t first, size_t nr,
 	    (lack->uniform & SF_LIVE) == 0)
 		return false;
 	*quiet |= lack->uniform & SF_QUIET;
-	lack->uniform &= (uint8_t)~(SF_LIVE | SF_QUIET);
+	lack->uniform &= (uint8_t) ~(SF_LIVE | SF_QUIET);
 	return true;
 }
 

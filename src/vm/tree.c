@@ -301,8 +301,8 @@ static bool update_node(struct sf_tree *tree, unsigned level, size_t node,
 			size_t last_child)
 {
 	struct sf_lack *lack = &tree->level[level][node];
-	const struct sf_lack *child =
-		&tree->level[level - 1][node * SF_TREE_FANOUT];
+	const struct sf_lack
+		*child = &tree->level[level - 1][node * SF_TREE_FANOUT];
 	size_t nr = sf_max(lack->nr_used, last_child + 1);
 
 	while (nr > 0 && child[nr - 1].max == 0)
@@ -371,8 +371,8 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 
 		n = part_in_leaf(page, left);
 		if (n == SF_LEAF_PAGES && !(keep_marks && lack->may_mark)) {
-			lack->uniform =
-				(uint8_t)(SF_UNIFORM | SF_TAKEN | planes);
+			lack->uniform = (uint8_t)(SF_UNIFORM | SF_TAKEN |
+						  planes);
 			lack->may_mark = 0;
 			/* Resident now, so that releasing a part needs no
 			   memory for the words. */
@@ -482,8 +482,8 @@ void sf_tree_check(const struct sf_tree *tree)
 	for (size_t node = 0; node < tree->nr_ready; node++)
 		check_leaf(tree, node);
 	for (unsigned level = 1; level <= tree->top; level++) {
-		size_t ready =
-			tree->nr_ready / (span_of(level) / SF_LEAF_PAGES);
+		size_t ready = tree->nr_ready /
+			       (span_of(level) / SF_LEAF_PAGES);
 
 		for (size_t node = 0; node < ready; node++)
 			check_equal(tree, level, node,

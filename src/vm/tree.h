@@ -122,7 +122,7 @@ void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 
 /*
  * Make live pages taken only. Returns the first that is not live, having
- * changed those before it, or SF_NONE. *planes is what any of them had.
+ * changed some before it, or SF_NONE. *planes is what any of them had.
  */
 size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
 		      unsigned *planes);

@@ -12,7 +12,8 @@ static inline uint64_t sf_word_mask(size_t first, size_t nr, size_t *covered)
 	size_t n = sf_min(64 - bit, nr);
 
 	*covered = n;
-	return (n == 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1) << bit;
+	/* n is 1 to 64. */
+	return UINT64_MAX >> (-n & 63) << bit;
 }
 
 /* The words of a leaf, written first if its summary stood for them. */
@@ -40,8 +41,9 @@ static inline struct sf_word *sf_words_of(const struct sf_tree *tree,
 static inline struct sf_word *sf_word_at(const struct sf_tree *tree,
 					 size_t page)
 {
-	return &sf_words_of(tree, page / SF_LEAF_PAGES)[page % SF_LEAF_PAGES /
-							 64];
+	struct sf_word *words = sf_words_of(tree, page / SF_LEAF_PAGES);
+
+	return &words[page % SF_LEAF_PAGES / 64];
 }
 
 #endif

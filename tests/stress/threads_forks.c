@@ -43,8 +43,8 @@ struct header {
 };
 
 static struct header *_Atomic slots[NR_SLOTS];
-static unsigned long nr_operations = 20000;
-static unsigned long nr_forks = 40;
+static unsigned long nr_operations = 8000;
+static unsigned long nr_forks = 20;
 static atomic_ulong nr_running;
 static char *area;
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,6 +41,79 @@ static void sizes_are_read(void)
 	check_size("007", 7);
 	check_size("18446744073709551615", SIZE_MAX);
 	check_size("16777215T", (size_t)16777215 << 40);
+}
+
+static void check_bad(const char *name, const char *const *values, size_t nr)
+{
+	size_t nr_taken = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		nr_taken += sf_option_set("test", name, values[i]) != -EINVAL;
+	CHECK_EQ(nr_taken, 0);
+}
+
+static void the_defaults_are_those_of_the_manual(void)
+{
+	CHECK_EQ(sf_option(SF_OPTION_RETAIN), 0);
+	CHECK_EQ(sf_option(SF_OPTION_TRAP), 1);
+	CHECK_EQ(sf_option(SF_OPTION_AHEAD), (size_t)64 << 20);
+	CHECK_EQ(sf_option(SF_OPTION_REGION), (size_t)1 << 40);
+	CHECK_EQ(sf_option(SF_OPTION_VIEW_RESERVE), 64);
+}
+
+static void a_switch_is_on_or_off(void)
+{
+	static const char *const bad[] = { "",	 "1",	"0",   "yes",
+					   "ON", "on ", "onn", "o" };
+
+	be_silent();
+	CHECK_EQ(sf_option_set("test", "trap", "off"), 0);
+	CHECK_EQ(sf_option(SF_OPTION_TRAP), 0);
+	check_bad("trap", bad, TEST_COUNT(bad));
+	CHECK_EQ(sf_option(SF_OPTION_TRAP), 0);
+	CHECK_EQ(sf_option_set("test", "trap", "on"), 0);
+	CHECK_EQ(sf_option(SF_OPTION_TRAP), 1);
+}
+
+static void a_number_has_no_unit(void)
+{
+	static const char *const bad[] = { "", "1K", "k", "-1", "0x10" };
+
+	be_silent();
+	CHECK_EQ(sf_option_set("test", "view_reserve", "1000"), 0);
+	check_bad("view_reserve", bad, TEST_COUNT(bad));
+	CHECK_EQ(sf_option(SF_OPTION_VIEW_RESERVE), 1000);
+}
+
+static void names_are_matched_whole(void)
+{
+	static const char *const bad[] = { "",	     "retai",	"retainn",
+					   "RETAIN", "retain ", " retain" };
+
+	be_silent();
+	for (size_t i = 0; i < TEST_COUNT(bad); i++)
+		CHECK_EQ(sf_option_set("test", bad[i], "1"), -EINVAL);
+	CHECK_EQ(sf_option(SF_OPTION_RETAIN), 0);
+}
+
+/* All units of all lengths that fit, and the first that does not. */
+static void a_size_never_wraps(void)
+{
+	static const char units[] = "KMGT";
+
+	be_silent();
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned shift = 10 * (i + 1);
+		char text[32];
+
+		snprintf(text, sizeof(text), "%zu%c", SIZE_MAX >> shift,
+			 units[i]);
+		check_size(text, SIZE_MAX >> shift << shift);
+		snprintf(text, sizeof(text), "%zu%c", (SIZE_MAX >> shift) + 1,
+			 units[i]);
+		CHECK_EQ(sf_option_set("test", "retain", text), -EINVAL);
+		check_size("3", 3);
+	}
 }
 
 static void a_bad_value_leaves_the_old_one(void)
@@ -96,6 +170,12 @@ static void an_item_too_long_is_refused(void)
 
 static const struct test tests[] = {
 	{ "sizes are read", sizes_are_read },
+	{ "the defaults are those of the manual",
+	  the_defaults_are_those_of_the_manual },
+	{ "a switch is on or off", a_switch_is_on_or_off },
+	{ "a number has no unit", a_number_has_no_unit },
+	{ "names are matched whole", names_are_matched_whole },
+	{ "a size never wraps", a_size_never_wraps },
 	{ "a bad value leaves the old one", a_bad_value_leaves_the_old_one },
 	{ "a list sets what is well-formed", a_list_sets_what_is_well_formed },
 	{ "an item too long is refused", an_item_too_long_is_refused },
