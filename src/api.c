@@ -13,6 +13,7 @@
 #include "base/option.h"
 #include "os/limit.h"
 #include "os/maps.h"
+#include "os/page.h"
 #include "os/probe.h"
 #include "vm/account.h"
 #include "vm/keep.h"
@@ -69,6 +70,18 @@ static bool map_retained(size_t nr, unsigned flags, struct sf_extent *out)
 	return true;
 }
 
+static int populate_retained(unsigned flags, const struct sf_extent *extent)
+{
+	int err = 0;
+
+	if ((flags & SUREFREE_POPULATE) != 0)
+		err = sf_page_populate(sf_extent_addr(extent),
+				       sf_extent_len(extent));
+	if (err != 0)
+		sf_extent_unmap("surefree_map", extent);
+	return err;
+}
+
 static int map(size_t len, size_t align, unsigned flags, struct sf_extent *out)
 {
 	enum sf_region_kind kind = SF_REGION_NORMAL;
@@ -89,7 +102,7 @@ static int map(size_t len, size_t align, unsigned flags, struct sf_extent *out)
 	}
 	if (align <= sf_page_size &&
 	    map_retained(sf_extent_pages(len), flags, out))
-		return 0;
+		return populate_retained(flags, out);
 	err = sf_extent_map(kind, sf_extent_pages(len), align, flags, out);
 	if (err == 0 || kind != SF_REGION_HUGE)
 		return err;

@@ -23,8 +23,6 @@ struct todo {
 	unsigned nr_marked;
 	bool head_table; /* the leaf of the first page has a page table */
 	bool tail_table;
-	bool head_guard; /* the guard page before is marked already */
-	bool tail_guard;
 };
 
 static bool traps_wanted(unsigned flags)
@@ -68,26 +66,33 @@ static void note_marked(const struct sf_tree *tree, size_t first, size_t nr,
 	}
 }
 
+/* Pages taken besides those handed out: before and after them. */
+static size_t lead_of(unsigned flags)
+{
+	return (flags & (SUREFREE_GUARDED | SF_EXTENT_GAP)) != 0;
+}
+
+static size_t trail_of(unsigned flags)
+{
+	return (flags & SUREFREE_GUARDED) != 0;
+}
+
 /*
- * Make free pages live; guard pages on either side only taken. Called under
- * the lock, with [first - lead, first + nr + lead) free and accessible.
+ * Make free pages live, those beside them only taken. Called under the lock,
+ * with all of them free and accessible.
  */
 static void take_locked(struct sf_region *region, size_t first, size_t nr,
-			size_t lead, unsigned flags, struct todo *todo)
+			unsigned flags, struct todo *todo)
 {
 	struct sf_tree *tree = &region->tree;
 
 	note_marked(tree, first, nr, todo);
 	todo->head_table = sf_tree_has_table(tree, first);
 	todo->tail_table = sf_tree_has_table(tree, first + nr - 1);
-	if (lead > 0) {
-		todo->head_guard = sf_tree_planes(tree, first - 1) & SF_MARKED;
-		todo->tail_guard = sf_tree_planes(tree, first + nr) & SF_MARKED;
-	}
-	if (lead > 0) {
+	if (lead_of(flags) > 0)
 		sf_tree_take(tree, first - 1, 1);
+	if (trail_of(flags) > 0)
 		sf_tree_take(tree, first + nr, 1);
-	}
 	sf_tree_take_live(tree, first, nr,
 			  (flags & SUREFREE_NOTRAP) != 0 ? SF_QUIET : 0);
 	region->nr_used += nr;
@@ -95,8 +100,9 @@ static void take_locked(struct sf_region *region, size_t first, size_t nr,
 
 /* The lowest free run; with room to grow behind it where that is wanted. */
 static size_t find_locked(const struct sf_region *region, size_t nr,
-			  size_t align, size_t lead, unsigned flags)
+			  size_t align, unsigned flags)
 {
+	size_t lead = lead_of(flags);
 	size_t start = SF_NONE;
 
 	if ((flags & SF_EXTENT_ROOM) != 0)
@@ -108,24 +114,25 @@ static size_t find_locked(const struct sf_region *region, size_t nr,
 
 /* 0, -ENOSPC: no room here, or -errno: room, but it can't be committed. */
 static int take_in_region(struct sf_region *region, size_t nr, size_t align,
-			  size_t lead, unsigned flags, struct sf_extent *out,
+			  unsigned flags, struct sf_extent *out,
 			  struct todo *todo)
 {
+	size_t lead = lead_of(flags);
+	size_t nr_all = lead + nr + trail_of(flags);
+
 	for (;;) {
-		size_t nr_all = nr + 2 * lead;
 		size_t start;
 		size_t ahead;
 		int err;
 
 		sf_region_lock(region);
-		start = find_locked(region, nr_all, align, lead, flags);
+		start = find_locked(region, nr_all, align, flags);
 		if (start == SF_NONE || start + nr_all > region->nr_pages) {
 			sf_region_unlock(region);
 			return -ENOSPC;
 		}
 		if (start + nr_all <= region->frontier) {
-			take_locked(region, start + lead, nr, lead, flags,
-				    todo);
+			take_locked(region, start + lead, nr, flags, todo);
 			region->nr_maps++;
 			ahead = sf_region_low(region, start + nr_all);
 			sf_region_unlock(region);
@@ -141,7 +148,7 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 	}
 }
 
-static int take(enum sf_region_kind kind, size_t nr, size_t align, size_t lead,
+static int take(enum sf_region_kind kind, size_t nr, size_t align,
 		unsigned flags, struct sf_extent *out, struct todo *todo)
 {
 	for (;;) {
@@ -154,8 +161,8 @@ static int take(enum sf_region_kind kind, size_t nr, size_t align, size_t lead,
 
 			if (region->kind != kind)
 				continue;
-			err = take_in_region(region, nr, align, lead, flags,
-					     out, todo);
+			err = take_in_region(region, nr, align, flags, out,
+					     todo);
 			if (err == 0)
 				return 0;
 			if (err != -ENOSPC)
@@ -167,23 +174,31 @@ static int take(enum sf_region_kind kind, size_t nr, size_t align, size_t lead,
 			return refused;
 		}
 		err = sf_state_add_region(
-			kind, nr + 2 * lead + (align >> sf_page_shift), seen);
+			kind, nr + 2 + (align >> sf_page_shift), seen);
 		if (err != 0)
 			return err;
 	}
 }
 
 /* Back into the tree; markers may be anywhere in it. */
-static void undo(const struct sf_extent *extent, size_t lead)
+static void undo(const struct sf_extent *extent, unsigned flags)
 {
 	struct sf_region *region = extent->region;
+	size_t lead = lead_of(flags);
 
 	sf_region_relock(region);
 	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
 	sf_tree_give(&region->tree, extent->first - lead,
-		     extent->nr + 2 * lead);
+		     lead + extent->nr + trail_of(flags));
 	region->nr_used -= extent->nr;
 	sf_region_unlock(region);
+}
+
+void sf_extent_forget_tables(const struct sf_extent *extent)
+{
+	sf_region_relock(extent->region);
+	sf_tree_forget_tables(&extent->region->tree, extent->first, extent->nr);
+	sf_region_unlock(extent->region);
 }
 
 static int unmark(const struct sf_extent *extent, const struct todo *todo)
@@ -200,8 +215,10 @@ static int unmark(const struct sf_extent *extent, const struct todo *todo)
 	 * Empty page tables stand in the way of huge pages. Discarding all that
 	 * they cover gives them back, where the kernel can.
 	 */
-	if (extent->region->kind == SF_REGION_HUGE)
+	if (extent->region->kind == SF_REGION_HUGE) {
 		sf_page_discard(sf_extent_addr(extent), sf_extent_len(extent));
+		sf_extent_forget_tables(extent);
+	}
 	return 0;
 }
 
@@ -253,15 +270,14 @@ static int mark_guard(uintptr_t addr)
 	return err == -EINVAL ? -ENOTSUP : err;
 }
 
-static int mark_guards(const struct sf_extent *extent, const struct todo *todo)
+static int mark_guards(const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
 	uintptr_t addr = sf_extent_addr(extent);
-	int err = 0;
+	/* Free pages may carry a marker; only marking makes it sure. */
+	int err = mark_guard(addr - sf_page_size);
 
-	if (!todo->head_guard)
-		err = mark_guard(addr - sf_page_size);
-	if (err == 0 && !todo->tail_guard)
+	if (err == 0)
 		err = mark_guard(addr + sf_extent_len(extent));
 	sf_region_relock(region);
 	/* Also when one failed: the other may carry a marker. */
@@ -274,23 +290,23 @@ static int mark_guards(const struct sf_extent *extent, const struct todo *todo)
 int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		  unsigned flags, struct sf_extent *out)
 {
-	size_t lead = (flags & SUREFREE_GUARDED) != 0;
+	bool guarded = (flags & SUREFREE_GUARDED) != 0;
 	struct todo todo = { 0 };
 	int err;
 
-	if (lead > 0 &&
+	if (guarded &&
 	    (!sf_probe_has(SF_FEATURE_GUARD) || !sf_option(SF_OPTION_TRAP)))
 		return -ENOTSUP;
-	err = take(kind, nr, align, lead, flags, out, &todo);
+	err = take(kind, nr, align, flags, out, &todo);
 	if (err != 0)
 		return err;
 	err = unmark(out, &todo);
 	if (err == 0)
 		err = make_tables(out, &todo, flags);
-	if (err == 0 && lead > 0)
-		err = mark_guards(out, &todo);
+	if (err == 0 && guarded)
+		err = mark_guards(out);
 	if (err != 0) {
-		undo(out, lead);
+		undo(out, flags);
 		return err;
 	}
 	if ((flags & SUREFREE_POPULATE) != 0) {
@@ -310,7 +326,7 @@ static bool grow_locked(const struct sf_extent *extent, size_t nr_more,
 
 	if (next + nr_more > region->frontier)
 		return false;
-	take_locked(region, next, nr_more, 0, flags, todo);
+	take_locked(region, next, nr_more, flags & SUREFREE_NOTRAP, todo);
 	return true;
 }
 

@@ -18,13 +18,17 @@ struct sf_extent {
 	size_t nr;
 };
 
-/* A flag besides SUREFREE_*: leave as many addresses free behind it. */
+/*
+ * Flags besides SUREFREE_*: leave as many addresses free behind it; take a page
+ * before it too, which is never live.
+ */
 #define SF_EXTENT_ROOM 0x80000000u
+#define SF_EXTENT_GAP  0x40000000u
 
 /*
  * Map nr pages, the first at a multiple of align bytes. flags: SUREFREE_GUARDED
- * (takes a page more on either side), POPULATE, NOTRAP and SF_EXTENT_ROOM.
- * 0 or -errno.
+ * (takes a page more on either side), POPULATE, NOTRAP, SF_EXTENT_ROOM and
+ * SF_EXTENT_GAP. 0 or -errno.
  */
 int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		  unsigned flags, struct sf_extent *out);
@@ -45,9 +49,10 @@ void sf_extent_unmap(const char *call, const struct sf_extent *extent);
 
 /*
  * The first half of a release: a live extent becomes taken only, and its region
- * busy. sf_extent_end() must follow.
+ * busy. sf_extent_end() must follow. Returns SF_MARKED when pages carried
+ * markers, else 0.
  */
-void sf_extent_unlive(const char *call, const struct sf_extent *extent);
+unsigned sf_extent_unlive(const char *call, const struct sf_extent *extent);
 
 /*
  * The same for an extent that is taken already. Does not wait for fork(): the
@@ -60,9 +65,9 @@ void sf_extent_end(const struct sf_extent *extent);
 
 /*
  * Release an extent that is taken and not live, within an operation on this
- * region or another.
+ * region or another. planes: SF_MARKED when its pages may carry markers.
  */
-void sf_extent_release_kept(const struct sf_extent *extent, bool trap);
+void sf_extent_release_kept(const struct sf_extent *extent, unsigned planes);
 
 /*
  * Turn a live page that carries a marker into the guard page of the map before
@@ -79,6 +84,9 @@ void sf_extent_revive(const struct sf_extent *extent, unsigned flags);
 /* Take the free pages that follow a live extent. Whether they were free. */
 bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		    unsigned flags, int *err);
+
+/* Page tables that the extent covers whole may be gone: it was discarded. */
+void sf_extent_forget_tables(const struct sf_extent *extent);
 
 static inline uintptr_t sf_extent_addr(const struct sf_extent *extent)
 {

@@ -256,7 +256,7 @@ static void release_entry(const struct entry *entry)
 	const struct sf_extent *extent = &entry->extent;
 
 	/* A stack's guard goes with it: it is marked, like freed memory. */
-	sf_extent_release_kept(extent, true);
+	sf_extent_release_kept(extent, 0);
 	if (entry->has_pages)
 		unreserve(sf_extent_len(extent));
 	sf_extent_end(extent);
@@ -343,9 +343,11 @@ bool sf_keep_put_stack(const struct sf_extent *extent)
 	bool has_pages = sf_option(SF_OPTION_RETAIN) > 0 && make_room(len);
 	bool was_locked;
 
-	if (!has_pages &&
-	    !sf_release_pages(body, len - sf_page_size, &was_locked))
-		return false;
+	if (!has_pages) {
+		if (!sf_release_pages(body, len - sf_page_size, &was_locked))
+			return false;
+		sf_extent_forget_tables(extent);
+	}
 	if (put(extent, KIND_STACK, has_pages))
 		return true;
 	if (has_pages)

@@ -174,6 +174,7 @@ size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
 		marked |= word->marked & mask;
 		word->live &= ~mask;
 		word->quiet &= ~mask;
+		word->marked &= ~mask;
 	}
 	*planes = (quiet != 0 ? SF_QUIET : 0u) | (marked != 0 ? SF_MARKED : 0u);
 	return SF_NONE;

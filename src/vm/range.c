@@ -103,6 +103,7 @@ void sf_range_zero(const struct sf_extent *extent)
 		zero_part(addr, nr);
 		addr += nr << sf_page_shift;
 	}
+	sf_extent_forget_tables(extent);
 }
 
 int sf_range_guard(const char *call, const struct sf_extent *extent)

@@ -301,7 +301,7 @@ static size_t take_free_end(struct sf_region *region)
 	}
 	first = sf_min(end, first + sf_max(region->ahead, SF_LEAF_PAGES));
 	if (first < end)
-		sf_tree_take(&region->tree, first, end - first);
+		sf_tree_take_bare(&region->tree, first, end - first);
 	return first;
 }
 
@@ -315,6 +315,15 @@ static int uncommit(struct sf_region *region, size_t first, size_t nr)
 	if (err == 0)
 		sf_page_set_huge(addr, len, region->kind == SF_REGION_HUGE);
 	return err;
+}
+
+/* Also of leaves that the pages are only a part of. */
+static void forget_all_tables(struct sf_region *region, size_t first, size_t nr)
+{
+	size_t start = sf_align_down(first, SF_LEAF_PAGES);
+	size_t end = sf_align_up(first + nr, SF_LEAF_PAGES);
+
+	sf_tree_forget_tables(&region->tree, start, end - start);
 }
 
 size_t sf_region_shrink(struct sf_region *region)
@@ -336,8 +345,10 @@ size_t sf_region_shrink(struct sf_region *region)
 
 	sf_region_relock(region);
 	if (err == 0) {
-		sf_tree_clear(&region->tree, first, nr, SF_MARKED);
 		region->frontier = first;
+		forget_all_tables(region, first, nr);
+	} else if (nr > 0) {
+		sf_tree_set(&region->tree, first, nr, SF_MARKED);
 	}
 	if (nr > 0)
 		sf_tree_give(&region->tree, first, nr);

@@ -66,10 +66,8 @@ bool sf_release_pages(uintptr_t addr, size_t len, bool *was_locked)
 		return true;
 	*was_locked = err == -EINVAL;
 	if (sf_probe_has(SF_FEATURE_DONTNEED_LOCKED) &&
-	    sf_page_discard_locked(addr, len) == 0) {
-		unlock_inside(addr, len);
+	    sf_page_discard_locked(addr, len) == 0)
 		return true;
-	}
 	/* A second look: what refused may have been passing. */
 	if (discard(addr, len) == 0 || unlock_and_discard(addr, len))
 		return true;
@@ -80,8 +78,14 @@ bool sf_release_pages(uintptr_t addr, size_t len, bool *was_locked)
 static void release_pages(struct sf_release *release, uintptr_t addr,
 			  size_t len)
 {
-	if (!sf_release_pages(addr, len, &release->was_locked))
+	bool was_locked = false;
+
+	if (!sf_release_pages(addr, len, &was_locked))
 		release->stuck = true;
+	if (SF_UNLIKELY(was_locked)) {
+		release->was_locked = true;
+		unlock_inside(addr, len);
+	}
 }
 
 /*

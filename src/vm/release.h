@@ -49,7 +49,10 @@ struct sf_release {
 
 void sf_release(struct sf_release *release);
 
-/* Steps 2 to 4 on any range. Whether the pages are back with the kernel. */
+/*
+ * Steps 2 to 4 on any range, and since 5.18 without taking a lock off. Whether
+ * the pages are back with the kernel.
+ */
 bool sf_release_pages(uintptr_t addr, size_t len, bool *was_locked);
 
 #endif

@@ -32,21 +32,19 @@ static unsigned planes_of(struct sf_region *region, size_t page)
 	return planes;
 }
 
-/* Turn the first page of a fresh extent into the guard. */
-static bool make_guard(const struct sf_extent *whole)
+/* Have a marker on the page before a fresh stack. */
+static bool make_guard(const struct sf_extent *body)
 {
-	struct sf_region *region = whole->region;
-	bool marked = sf_option(SF_OPTION_TRAP) &&
-		      sf_probe_has(SF_FEATURE_GUARD) &&
-		      sf_page_mark(sf_extent_addr(whole), sf_page_size) == 0;
+	struct sf_region *region = body->region;
+	size_t page = body->first - 1;
 
+	if (!sf_option(SF_OPTION_TRAP) || !sf_probe_has(SF_FEATURE_GUARD) ||
+	    sf_page_mark(sf_region_addr(region, page), sf_page_size) != 0)
+		return false;
 	sf_region_lock(region);
-	sf_tree_clear(&region->tree, whole->first, 1, SF_LIVE);
-	if (marked)
-		sf_tree_set(&region->tree, whole->first, 1, SF_MARKED);
-	region->nr_used--;
+	sf_tree_set(&region->tree, page, 1, SF_MARKED);
 	sf_region_unlock(region);
-	return marked;
+	return true;
 }
 
 int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
@@ -59,12 +57,11 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 		*body = body_of(&whole);
 		*guarded = planes_of(whole.region, whole.first) & SF_MARKED;
 	} else {
-		err = sf_extent_map(SF_REGION_NORMAL, nr + 1, sf_page_size, 0,
-				    &whole);
+		err = sf_extent_map(SF_REGION_NORMAL, nr, sf_page_size,
+				    SF_EXTENT_GAP, body);
 		if (err != 0)
 			return err;
-		*body = body_of(&whole);
-		*guarded = make_guard(&whole);
+		*guarded = make_guard(body);
 	}
 	if (!*guarded)
 		sf_count(SF_COUNT_GUARDS_MISSING, 1);
@@ -86,10 +83,12 @@ static void check_is_stack(const char *call, const struct sf_extent *body)
 void sf_stack_unmap(const char *call, const struct sf_extent *body)
 {
 	struct sf_extent whole = whole_of(body);
+	unsigned planes;
 
 	check_is_stack(call, body);
-	sf_extent_unlive(call, body);
-	if (!sf_keep_put_stack(&whole))
-		sf_extent_release_kept(&whole, true);
+	planes = sf_extent_unlive(call, body);
+	/* Part of it was made inaccessible: not for the next to find. */
+	if (planes != 0 || !sf_keep_put_stack(&whole))
+		sf_extent_release_kept(&whole, planes);
 	sf_extent_end(body);
 }

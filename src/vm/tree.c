@@ -392,6 +392,11 @@ void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr)
 	take_all(tree, first, nr, 0, true);
 }
 
+void sf_tree_take_bare(struct sf_tree *tree, size_t first, size_t nr)
+{
+	take_all(tree, first, nr, 0, false);
+}
+
 void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 		       unsigned planes)
 {

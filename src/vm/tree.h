@@ -113,15 +113,21 @@ void sf_tree_init(struct sf_tree *tree, size_t nr_leaf, void *summaries,
 size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
 		    size_t lead);
 
-/* Make free pages taken. Their leaves must be ready. Marks stay. */
+/*
+ * Make free pages taken. Their leaves must be ready. Marks stay: they are guard
+ * pages then.
+ */
 void sf_tree_take(struct sf_tree *tree, size_t first, size_t nr);
+
+/* The same without marks, to work on pages; the caller knows of the markers. */
+void sf_tree_take_bare(struct sf_tree *tree, size_t first, size_t nr);
 
 /* The same, not marked, and live with the given planes (0, SF_QUIET). */
 void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 		       unsigned planes);
 
 /*
- * Make live pages taken only. Returns the first that is not live, having
+ * Make live pages taken only, and not marked. Returns the first that is not live, having
  * changed some before it, or SF_NONE. *planes is what any of them had.
  */
 size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,

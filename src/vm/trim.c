@@ -34,7 +34,7 @@ static size_t take_leaves(struct sf_region *region, size_t *leaf)
 		sf_region_unlock(region);
 		return 0;
 	}
-	sf_tree_take(tree, *leaf * SF_LEAF_PAGES, nr * SF_LEAF_PAGES);
+	sf_tree_take_bare(tree, *leaf * SF_LEAF_PAGES, nr * SF_LEAF_PAGES);
 	sf_region_unlock_busy(region);
 	return nr;
 }
@@ -56,8 +56,8 @@ static void give_tables_back(struct sf_region *region)
 
 		sf_release_pages(addr, len, &was_locked);
 		sf_region_relock(region);
-		if (unmarked)
-			sf_tree_clear(tree, first, nr_pages, SF_MARKED);
+		if (!unmarked)
+			sf_tree_set(tree, first, nr_pages, SF_MARKED);
 		sf_tree_forget_tables(tree, first, nr_pages);
 		sf_tree_give(tree, first, nr_pages);
 		sf_region_unlock_idle(region);

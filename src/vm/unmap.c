@@ -159,13 +159,16 @@ void sf_extent_make_guard(const struct sf_extent *page)
 	sf_region_unlock(region);
 }
 
-/* The second critical section of a release. */
-static void finish(const struct sf_extent *extent,
+/* The second critical section. planes: SF_MARKED as before the release. */
+static void finish(const struct sf_extent *extent, unsigned planes,
 		   const struct sf_release *release)
 {
 	struct sf_region *region = extent->region;
 
 	sf_region_relock(region);
+	if ((planes & SF_MARKED) != 0)
+		sf_tree_set(&region->tree, extent->first, extent->nr,
+			    SF_MARKED);
 	note_marks_locked(extent, release);
 	region->nr_released_pages += extent->nr;
 	region->nr_traps_skipped += release->trap_skipped;
@@ -209,17 +212,18 @@ void sf_extent_unmap(const char *call, const struct sf_extent *extent)
 		return;
 	}
 	sf_release(&release);
-	finish(extent, &release);
+	finish(extent, planes, &release);
 }
 
-void sf_extent_unlive(const char *call, const struct sf_extent *extent)
+unsigned sf_extent_unlive(const char *call, const struct sf_extent *extent)
 {
 	struct sf_region *region = extent->region;
+	unsigned planes = unlive_locked(call, extent);
 
-	unlive_locked(call, extent);
 	region->nr_used -= extent->nr;
 	region->nr_unmaps++;
 	sf_region_unlock_busy(region);
+	return planes & SF_MARKED;
 }
 
 void sf_extent_begin(const struct sf_extent *extent)
@@ -234,13 +238,13 @@ void sf_extent_end(const struct sf_extent *extent)
 	sf_region_unlock_idle(extent->region);
 }
 
-void sf_extent_release_kept(const struct sf_extent *extent, bool trap)
+void sf_extent_release_kept(const struct sf_extent *extent, unsigned planes)
 {
 	struct sf_release release;
 
 	sf_region_relock(extent->region);
-	prepare_locked(extent, trap, &release);
+	prepare_locked(extent, true, &release);
 	sf_region_unlock_busy(extent->region);
 	sf_release(&release);
-	finish(extent, &release);
+	finish(extent, planes, &release);
 }

@@ -65,23 +65,6 @@ static int admit(void)
 	return recount();
 }
 
-/* Take nr pages and a reserved one before them. */
-static int take(size_t nr, struct sf_extent *view)
-{
-	struct sf_extent whole;
-	int err = sf_extent_map(SF_REGION_VIEW, nr + 1, sf_page_size, 0,
-				&whole);
-
-	if (err != 0)
-		return err;
-	*view = (struct sf_extent){ whole.region, whole.first + 1, nr };
-	sf_region_lock(whole.region);
-	sf_tree_clear(&whole.region->tree, whole.first, 1, SF_LIVE);
-	whole.region->nr_used--;
-	sf_region_unlock(whole.region);
-	return 0;
-}
-
 static void give(const struct sf_extent *view)
 {
 	struct sf_region *region = view->region;
@@ -133,6 +116,20 @@ void sf_view_unmap(const char *call, const struct sf_extent *view)
 	sf_extent_end(view);
 }
 
+/*
+ * After a refused mmap(): before 6.12 the kernel may leave a hole where our
+ * reserved pages were. Whether they are there, or there again.
+ */
+static bool close_hole(uintptr_t addr, size_t len)
+{
+	struct sf_mapping mapping;
+
+	if (sf_page_reserve_at(addr, len) == 0)
+		return true;
+	return sf_maps_find(addr, &mapping) == 0 && mapping.prot == 0 &&
+	       mapping.end >= addr + len;
+}
+
 int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
 		struct sf_extent *out)
 {
@@ -141,7 +138,8 @@ int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
 	int err = admit();
 
 	if (err == 0)
-		err = take(nr, out);
+		err = sf_extent_map(SF_REGION_VIEW, nr, sf_page_size,
+				    SF_EXTENT_GAP, out);
 	if (err != 0) {
 		if (err == -ENOSPC)
 			sf_count(SF_COUNT_VIEWS_REFUSED, 1);
@@ -152,9 +150,12 @@ int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
 	err = sf_page_map_file(addr, len, prot, flags, fd, off);
 	if (err == 0)
 		return 0;
-	/* Older kernels leave a hole behind; -EEXIST where this one did not. */
-	sf_page_reserve_at(addr, len);
 	sf_extent_unlive("surefree_map_file", out);
-	give(out);
+	if (close_hole(addr, len)) {
+		give(out);
+		return err;
+	}
+	sf_count(SF_COUNT_VIEW_GAPS, 1);
+	sf_extent_end(out);
 	return err;
 }

@@ -139,30 +139,40 @@ static int unmap_page(char *p, size_t page)
 	return munmap(p, page);
 }
 
-/* Run an op that must never be refused, both ways. */
-static void never_refused(int (*op)(char *p, size_t page))
+/* An op that must never be refused. */
+static void never_refused(int (*op)(char *p, size_t page), bool killable)
 {
-	for (int killable = 1; killable >= 0; killable--) {
-		struct work what = { killable == 1, op, false };
+	struct work what = { killable, op, false };
 
-		if (!run(&what, 0))
-			return;
-		CHECK_EQ(result->nr_refused, 0);
-		CHECK_EQ(result->nr_done, result->nr_pages);
-		CHECK_LT(result->usage_after, LIMIT / 2);
-	}
+	if (!run(&what, 0))
+		return;
+	CHECK_EQ(result->nr_refused, 0);
+	CHECK_EQ(result->nr_done, result->nr_pages);
+	CHECK_LT(result->usage_after, LIMIT / 2);
 }
 
 static void discarding(void)
 {
-	never_refused(discard);
+	never_refused(discard, true);
+}
+
+static void discarding_protected(void)
+{
+	never_refused(discard, false);
 }
 
 static void guarding(void)
 {
 	if (!test_has_guard())
 		SKIP("no guard markers before 6.13");
-	never_refused(guard);
+	never_refused(guard, true);
+}
+
+static void guarding_protected(void)
+{
+	if (!test_has_guard())
+		SKIP("no guard markers before 6.13");
+	never_refused(guard, false);
 }
 
 static void unmapping(void)
@@ -187,10 +197,15 @@ static void unmapping_heads(void)
 
 static const struct test tests[] = {
 	{ "MADV_DONTNEED is never refused in a full cgroup", discarding },
+	{ "nor where the process must not be killed", discarding_protected },
 	{ "guarding touched pages is never refused in a full cgroup",
 	  guarding },
-	{ "unmapping middles is refused in a full cgroup", unmapping },
-	{ "unmapping heads is refused in a full cgroup", unmapping_heads },
+	{ "nor guarding where the process must not be killed",
+	  guarding_protected },
+	{ "unmapping middles is refused where it must not be killed",
+	  unmapping },
+	{ "unmapping heads is refused where it must not be killed",
+	  unmapping_heads },
 };
 
 int main(int argc, char **argv)

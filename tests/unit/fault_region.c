@@ -105,14 +105,18 @@ static void a_region_larger_than_any_is_refused(void)
 /* Reserved, but without metadata it is of no use: nothing is left behind. */
 static void a_region_without_metadata_is_given_back(void)
 {
+	size_t size;
 	long before;
 
 	set_lengths(REGION_LEN, 0);
 	before = test_mappings();
+	size = test_status("VmSize");
 	refuse(__NR_mprotect, ENOMEM, 0, REFUSE_ALWAYS);
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL, 1), -ENOMEM);
 	refuse_nothing();
+	/* It may have merged with another: look at the size too. */
 	CHECK_EQ(test_mappings(), before);
+	CHECK_EQ(test_status("VmSize"), size);
 	CHECK_EQ(sf_counters[SF_COUNT_REGIONS_REFUSED], 1);
 	refuse(__NR_mprotect, ENOMEM, 0, 1);
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL, 1), 0);
@@ -252,8 +256,8 @@ static void shrinking_that_is_refused_changes_nothing(void)
 	CHECK_EQ(sf_region_shrink(&region), 0);
 	refuse_nothing();
 	check_frontier(frontier);
-	CHECK_EQ(sf_tree_next(&region.tree, 0, frontier, SF_MARKED, true),
-		 19 * SF_LEAF_PAGES);
+	/* Markers that may be there are not forgotten. */
+	CHECK(sf_tree_all(&region.tree, 19 * SF_LEAF_PAGES, 9, SF_MARKED));
 	CHECK_EQ(sf_tree_find(&region.tree, frontier, 1, 0), 0);
 }
 
@@ -278,14 +282,15 @@ static void little_is_kept_ahead_where_it_is_charged(void)
 {
 	struct rlimit limit;
 
+	if (test_emulated())
+		SKIP("an emulator keeps this limit from us");
 	if (!open_region((size_t)32 << 20))
 		return;
 	getrlimit(RLIMIT_DATA, &limit);
-	limit.rlim_cur = (size_t)8 << 30;
+	limit.rlim_cur = test_status("VmData") + ((size_t)8 << 30);
 	CHECK_OK(setrlimit(RLIMIT_DATA, &limit));
 	CHECK_EQ(sf_region_grow(&region, 1), 0);
-	CHECK_LE(region.frontier << sf_page_shift, (size_t)1 << 21);
-	CHECK_GE(region.frontier << sf_page_shift, (size_t)1 << 20);
+	check_frontier(1 + (((size_t)1 << 20) >> sf_page_shift));
 }
 
 /* There, committing makes resident: ahead would be memory in use. */

@@ -244,6 +244,8 @@ static void release_a_map(void)
 
 static void only_a_stack_is_released_as_one(void)
 {
+	if (test_emulated())
+		SKIP("an emulator adds words of its own");
 	if (!map())
 		return;
 	aborts(release_twice);

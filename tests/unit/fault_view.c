@@ -270,6 +270,8 @@ static void release_twice(void)
 
 static void only_a_whole_view_is_released(void)
 {
+	if (test_emulated())
+		SKIP("an emulator adds words of its own");
 	if (!map_first())
 		return;
 	aborts(release_its_head);
@@ -280,16 +282,17 @@ static void only_a_whole_view_is_released(void)
 
 static void a_view_goes_at_the_limit(void)
 {
-	if (!map_first() || !test_fill(0))
+	struct sf_extent second;
+
+	if (!map_first() || !CHECK_EQ(map(&second), 0) || !test_fill(0))
 		return;
-	sf_view_unmap("view", &view);
-	CHECK_EQ(test_reads(addr_of(&view)), PROTECTED);
+	sf_view_unmap("view", &second);
+	CHECK_EQ(test_reads(addr_of(&second)), PROTECTED);
 	CHECK_EQ(test_mappings(), test_limit() - 2);
-	CHECK_EQ(map(&view), -ENOSPC);
-	if (test_can_exceed() && CHECK(test_fill(64 + 8)) &&
-	    CHECK_EQ(map(&view), 0) && test_fill(-1)) {
+	if (test_can_exceed() && test_fill(-1)) {
 		sf_view_unmap("view", &view);
 		CHECK_EQ(test_reads(addr_of(&view)), PROTECTED);
+		CHECK_EQ(test_mappings(), test_limit() - 1);
 		CHECK_EQ(sf_counters[SF_COUNT_VIEW_GAPS], 0);
 	}
 	test_unfill();

@@ -171,7 +171,7 @@ static void check_unlive(size_t first, size_t nr)
 
 	for (; at < first + nr && plain[at] & SF_LIVE; at++) {
 		had |= plain[at];
-		plain[at] &= (unsigned char)~(SF_LIVE | SF_QUIET);
+		plain[at] &= SF_TAKEN;
 	}
 	CHECK_EQ(sf_tree_unlive(&tree, first, nr, &planes),
 		 at == first + nr ? SF_NONE : at);
