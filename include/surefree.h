@@ -32,7 +32,7 @@
  * main() and after exit handlers have run. After fork() both processes go on
  * as usual, also when other threads were in the middle of a call. None may be
  * called from a signal handler, and none in a child made by vfork(), _Fork()
- * or a bare clone().
+ * or a bare clone(). The library stays loaded after dlclose().
  *
  * Linux 5.4 or newer, 64-bit, x86_64 and aarch64. Traps and guards need 6.13.
  */
@@ -60,7 +60,8 @@ const char *surefree_version(void);
 
 /* An inaccessible page on either side; ENOTSUP where there are no guards. */
 #define SUREFREE_GUARDED 0x01u
-/* Transparent huge pages of 2 MiB, from a region of their own. */
+/* Transparent huge pages of 2 MiB, from a region of their own. The length is
+   rounded up to 2 MiB; pass the rounded one to the other functions. */
 #define SUREFREE_HUGE 0x02u
 /* Have every page resident when the call returns. */
 #define SUREFREE_POPULATE 0x04u
@@ -77,7 +78,7 @@ const char *surefree_version(void);
  * NULL and errno: EINVAL (len is 0 or an unknown flag), ENOMEM (no address
  * space, commit charge or mapping for a new region; RLIMIT_AS, RLIMIT_DATA),
  * EAGAIN (RLIMIT_MEMLOCK under MCL_FUTURE), ENOTSUP (SUREFREE_GUARDED on a
- * kernel without guard markers, or on locked memory).
+ * kernel without guard markers, with the option trap=off, or on locked memory).
  */
 void *surefree_map(size_t len, unsigned flags);
 
@@ -94,7 +95,9 @@ void *surefree_map_aligned(size_t len, size_t align, unsigned flags);
  * the pages are back with the kernel (unless the option "retain" keeps them)
  * and, where the kernel has guard markers, touching the range raises SIGSEGV:
  * all of it up to 128 KiB, its first and last page when it is longer. A len of
- * 0 does nothing.
+ * 0 does nothing. No trap: with SUREFREE_NOTRAP, on retained and on locked
+ * memory, and on memory that was never touched, cut out of the middle of a map
+ * of more than 2 MiB, since a marker would need a new page table there.
  *
  * Memory that you locked is released too; what you changed otherwise with
  * mprotect() or madvise() you must change back before.
@@ -150,7 +153,10 @@ struct surefree_stack {
  */
 int surefree_stack_map(size_t len, struct surefree_stack *out);
 
-/* Release a stack. Its pages go back at once; its addresses may be kept. */
+/*
+ * Release a stack. Its pages go back at once, unless the option "retain" keeps
+ * them; its addresses may be kept.
+ */
 void surefree_stack_unmap(const struct surefree_stack *stack);
 
 /*
@@ -174,7 +180,8 @@ size_t surefree_stack_trim(const struct surefree_stack *stack, const void *sp);
  *
  * NULL and errno as mmap(), and ENOSPC when the process has fewer spare
  * mappings than the option "view_reserve" (default 64): refused here, where it
- * can be handled, and not when the limit is hit elsewhere.
+ * can be handled, and not when the limit is hit elsewhere. EINVAL also for a
+ * file of a hugetlbfs.
  */
 void *surefree_map_file(int fd, off_t off, size_t len, int prot, int flags);
 
@@ -218,7 +225,8 @@ struct surefree_stats {
 	size_t view_len;       /* in file views */
 	size_t page_table_len; /* page tables of the whole process */
 	size_t nr_regions;
-	size_t nr_mappings; /* taken by regions and file views, at most */
+	size_t nr_mappings; /* taken by regions and file views; a forked child
+			       that grows a region takes up to two more */
 	size_t nr_views;
 	size_t nr_stacks_kept; /* stacks waiting to be taken up again */
 
@@ -264,10 +272,13 @@ size_t surefree_trim(size_t keep_len);
  * Set an option by name; the environment variable SUREFREE_OPTIONS sets them
  * at start as "name=value,name=value". Sizes take K, M, G and T.
  *
- *	retain=SIZE        keep at most this much released memory (default 0)
+ *	retain=SIZE        keep at most this much released memory (default 0);
+ *	                   never a range of more than 4 MiB
  *	trap=on|off        trap released memory, allow guards (on)
- *	region=SIZE        address space to reserve at a time (1T)
- *	ahead=SIZE         keep this much committed ahead of need (64M)
+ *	region=SIZE        address space of the first region (1T); later ones
+ *	                   are larger
+ *	ahead=SIZE         keep this much committed ahead of need, and up to
+ *	                   twice as much (64M)
  *	view_reserve=N     spare mappings below which a view is refused (64)
  *
  * 0, or -1 and EINVAL, with a line on stderr that names the valid ones.

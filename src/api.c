@@ -241,11 +241,7 @@ SF_EXPORT size_t surefree_stack_trim(const struct surefree_stack *stack,
 	if (end == start)
 		return 0;
 	sf_extent_find(__func__, stack->addr, end - start, false, &deep);
-	sf_extent_lock_live(__func__, &deep);
-	sf_region_unlock(deep.region);
-	/* Discarding nothing costs a TLB flush when others do it too. */
-	if (sf_page_any_resident(start, end - start))
-		sf_range_discard(__func__, &deep);
+	sf_range_discard(__func__, &deep);
 	return end - start;
 }
 
@@ -283,13 +279,18 @@ SF_EXPORT void surefree_unmap_file(void *addr, size_t len)
  * Look and adjust
  */
 
-/* Copy as much of a struct as the caller's version of it holds. */
+/*
+ * Copy as much of a struct as the caller's version of it holds; members that
+ * only a newer one has are 0.
+ */
 static int copy_out(void *out, size_t out_len, void *from, size_t from_len)
 {
 	if (out_len < sizeof(size_t))
 		return -EINVAL;
 	memcpy(from, &out_len, sizeof(out_len));
 	memcpy(out, from, sf_min(out_len, from_len));
+	if (out_len > from_len)
+		memset((char *)out + from_len, 0, out_len - from_len);
 	return 0;
 }
 

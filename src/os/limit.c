@@ -26,7 +26,7 @@ bool sf_limit_overcommit_strict(void)
 	       mode == 2;
 }
 
-static size_t resource_limit(__rlimit_resource_t resource)
+static size_t resource_limit(int resource)
 {
 	struct rlimit limit;
 

@@ -8,6 +8,7 @@
 #define SF_OS_LOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum sf_rank {
@@ -21,6 +22,14 @@ enum sf_rank {
 struct sf_lock {
 	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and waited for */
 };
+
+/*
+ * Around fork() one thread holds all locks. For it they are free: handlers of
+ * others that run meanwhile, on that thread, may call the library.
+ */
+void sf_lock_own_all(void);
+void sf_lock_disown_all(void);
+bool sf_lock_owns_all(void);
 
 void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank);
 void sf_lock_release(struct sf_lock *lock, enum sf_rank rank);

@@ -6,9 +6,11 @@
 #include "os/page.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/mman.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include "base/compiler.h"
 #include "base/log.h"
@@ -165,6 +167,14 @@ bool sf_page_any_resident(uintptr_t addr, size_t len)
 				return true;
 	}
 	return false;
+}
+
+bool sf_page_is_hugetlb(int fd)
+{
+	struct statfs file_system = { 0 };
+
+	return sf_sys(__NR_fstatfs, fd, (long)&file_system, 0, 0, 0, 0) == 0 &&
+	       file_system.f_type == HUGETLBFS_MAGIC;
 }
 
 int sf_page_map_file(uintptr_t addr, size_t len, int prot, int flags, int fd,

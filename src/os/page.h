@@ -70,6 +70,9 @@ int sf_page_residency(uintptr_t addr, size_t len, unsigned char *vec);
 /* Whether any page is resident; true also when that can't be told. */
 bool sf_page_any_resident(uintptr_t addr, size_t len);
 
+/* Whether fd is of a hugetlbfs, whose mappings the kernel rounds up. */
+bool sf_page_is_hugetlb(int fd);
+
 /* Map a file over reserved pages. Needs two spare mappings. */
 int sf_page_map_file(uintptr_t addr, size_t len, int prot, int flags, int fd,
 		     off_t off);

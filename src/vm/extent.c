@@ -143,8 +143,11 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 		}
 		sf_region_unlock(region);
 		err = sf_region_grow(region, start + nr_all);
-		if (err != 0)
+		if (err != 0 && (flags & SF_EXTENT_ROOM) == 0)
 			return err;
+		/* Room to grow is worth nothing that can't be committed. */
+		if (err != 0)
+			flags &= ~SF_EXTENT_ROOM;
 	}
 }
 
@@ -174,7 +177,11 @@ static int take(enum sf_region_kind kind, size_t nr, size_t align,
 			return refused;
 		}
 		err = sf_state_add_region(
-			kind, nr + 2 + (align >> sf_page_shift), seen);
+			kind,
+			lead_of(flags) + nr + trail_of(flags) +
+				(align > sf_page_size ? align >> sf_page_shift :
+							0),
+			seen);
 		if (err != 0)
 			return err;
 	}
@@ -203,7 +210,10 @@ void sf_extent_forget_tables(const struct sf_extent *extent)
 
 static int unmark(const struct sf_extent *extent, const struct todo *todo)
 {
-	for (unsigned i = 0; i < todo->nr_marked; i++) {
+	/* Pages that may carry markers do not where there are none. */
+	unsigned nr = sf_probe_has(SF_FEATURE_GUARD) ? todo->nr_marked : 0;
+
+	for (unsigned i = 0; i < nr; i++) {
 		int err = sf_page_unmark(sf_region_addr(extent->region,
 							todo->marked[i].first),
 					 todo->marked[i].nr << sf_page_shift);

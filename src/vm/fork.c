@@ -52,6 +52,9 @@ static void lock_when_idle(size_t nr)
 	}
 }
 
+/* Regions whose locks are held. Another handler may add one meanwhile. */
+static size_t nr_locked;
+
 static void prepare(void)
 {
 	size_t nr;
@@ -59,18 +62,22 @@ static void prepare(void)
 	/* No region appears, and no two threads fork, while this is held. */
 	sf_state_lock();
 	nr = sf_state_nr_regions();
+	nr_locked = nr;
 	atomic_store_explicit(&sf_fork_freeze, 1, memory_order_relaxed);
 	lock_when_idle(nr);
 	for (size_t i = 0; i < nr; i++)
 		sf_lock_acquire(&sf_state_region(i)->grow, SF_RANK_GROW);
 	for (size_t i = 0; i < nr; i++)
 		sf_region_relock(sf_state_region(i));
+	sf_lock_own_all();
 }
 
 static void parent(void)
 {
-	size_t nr = sf_state_nr_regions();
+	size_t nr;
 
+	sf_lock_disown_all();
+	nr = nr_locked;
 	for (size_t i = 0; i < nr; i++)
 		sf_region_unlock(sf_state_region(i));
 	for (size_t i = 0; i < nr; i++)

@@ -341,7 +341,7 @@ bool sf_keep_put_stack(const struct sf_extent *extent)
 	uintptr_t body = sf_extent_addr(extent) + sf_page_size;
 	size_t len = sf_extent_len(extent);
 	bool has_pages = sf_option(SF_OPTION_RETAIN) > 0 && make_room(len);
-	bool was_locked;
+	bool was_locked = false;
 
 	if (!has_pages) {
 		if (!sf_release_pages(body, len - sf_page_size, &was_locked))

@@ -265,6 +265,11 @@ static int move(const char *call, const struct sf_extent *extent, size_t nr,
 	int err = sf_extent_map(extent->region->kind, nr, align,
 				flags | SF_EXTENT_ROOM, out);
 
+	/* No guards to be had here any more: go on without. */
+	if (err == -ENOTSUP)
+		err = sf_extent_map(extent->region->kind, nr, align,
+				    SF_EXTENT_ROOM | (flags & SUREFREE_NOTRAP),
+				    out);
 	if (err != 0)
 		return err;
 	err = move_guards(extent, out);

@@ -61,7 +61,7 @@ static size_t power_of_two_up(size_t x)
  */
 static size_t wanted_leaves(size_t min_leaf)
 {
-	size_t want_len = sf_option(SF_OPTION_REGION);
+	size_t want_len = sf_max(sf_option(SF_OPTION_REGION), leaf_len());
 	size_t limit_len = sf_limit_address_space();
 	unsigned doublings = (unsigned)sf_min(nr_opened, MAX_DOUBLINGS);
 
@@ -360,7 +360,7 @@ size_t sf_region_shrink(struct sf_region *region)
 void sf_region_lock(struct sf_region *region)
 {
 	sf_lock_acquire(&region->lock, SF_RANK_REGION);
-	while (SF_UNLIKELY(sf_fork_frozen())) {
+	while (SF_UNLIKELY(sf_fork_frozen()) && !sf_lock_owns_all()) {
 		sf_lock_release(&region->lock, SF_RANK_REGION);
 		sf_fork_wait();
 		sf_lock_acquire(&region->lock, SF_RANK_REGION);

@@ -44,18 +44,22 @@ static void unlock_inside(uintptr_t addr, size_t len)
 	}
 }
 
-/* Before 5.18. Unlocking a whole mapping never needs another one. */
+/*
+ * Before 5.18. Unlocking a range may need mappings; unlocking all mappings that
+ * it touches, whole, never does.
+ */
 static bool unlock_and_discard(uintptr_t addr, size_t len)
 {
-	struct sf_mapping mapping;
+	struct sf_mapping mapping = { .end = addr };
 
 	if (sf_page_unlock(addr, len) == 0 && discard(addr, len) == 0)
 		return true;
-	if (sf_maps_find(addr, &mapping) != 0 || mapping.end < addr + len)
-		return false;
-	return sf_page_unlock(mapping.start, mapping.end - mapping.start) ==
-		       0 &&
-	       discard(addr, len) == 0;
+	while (mapping.end < addr + len) {
+		if (sf_maps_find(mapping.end, &mapping) != 0)
+			return false;
+		sf_page_unlock(mapping.start, mapping.end - mapping.start);
+	}
+	return discard(addr, len) == 0;
 }
 
 bool sf_release_pages(uintptr_t addr, size_t len, bool *was_locked)

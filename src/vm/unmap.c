@@ -177,6 +177,9 @@ static void finish(const struct sf_extent *extent, unsigned planes,
 		/* Taken for ever: nobody gets memory that is not zero. */
 		sf_count(SF_COUNT_STUCK, 1);
 		sf_count(SF_COUNT_STUCK_LEN, release->len);
+		/* Nor may it look like a guard page. */
+		sf_tree_clear(&region->tree, extent->first, extent->nr,
+			      SF_MARKED);
 	} else {
 		sf_tree_give(&region->tree, extent->first, extent->nr);
 		give_guards_locked(extent);

@@ -111,7 +111,10 @@ void sf_view_unmap(const char *call, const struct sf_extent *view)
 		give(view);
 		return;
 	}
-	/* Another thread's mmap() was faster: these addresses are its now. */
+	/*
+	 * Another thread's mmap() was faster, and these addresses are its now;
+	 * or nothing may be mapped (MCL_FUTURE with RLIMIT_MEMLOCK used up).
+	 */
 	sf_count(SF_COUNT_VIEW_GAPS, 1);
 	sf_extent_end(view);
 }
@@ -126,8 +129,9 @@ static bool close_hole(uintptr_t addr, size_t len)
 
 	if (sf_page_reserve_at(addr, len) == 0)
 		return true;
+	/* Ours holds the page before it too. */
 	return sf_maps_find(addr, &mapping) == 0 && mapping.prot == 0 &&
-	       mapping.end >= addr + len;
+	       mapping.start < addr && mapping.end >= addr + len;
 }
 
 int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
@@ -135,7 +139,7 @@ int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
 {
 	uintptr_t addr;
 	size_t len;
-	int err = admit();
+	int err = sf_page_is_hugetlb(fd) ? -EINVAL : admit();
 
 	if (err == 0)
 		err = sf_extent_map(SF_REGION_VIEW, nr, sf_page_size,
