@@ -32,19 +32,28 @@ static unsigned planes_of(struct sf_region *region, size_t page)
 	return planes;
 }
 
-/* Have a marker on the page before a fresh stack. */
+/*
+ * Have a marker on the page before a fresh stack, and say so in its bits. They
+ * may have said that there may be one, from when the page was free.
+ */
 static bool make_guard(const struct sf_extent *body)
 {
 	struct sf_region *region = body->region;
 	size_t page = body->first - 1;
+	uintptr_t addr = sf_region_addr(region, page);
+	bool can = sf_probe_has(SF_FEATURE_GUARD);
+	bool marked = can && sf_option(SF_OPTION_TRAP) &&
+		      sf_page_mark(addr, sf_page_size) == 0;
+	bool unmarked = can && !marked &&
+			sf_page_unmark(addr, sf_page_size) == 0;
 
-	if (!sf_option(SF_OPTION_TRAP) || !sf_probe_has(SF_FEATURE_GUARD) ||
-	    sf_page_mark(sf_region_addr(region, page), sf_page_size) != 0)
-		return false;
 	sf_region_lock(region);
-	sf_tree_set(&region->tree, page, 1, SF_MARKED);
+	if (marked)
+		sf_tree_set(&region->tree, page, 1, SF_MARKED);
+	if (unmarked)
+		sf_tree_clear(&region->tree, page, 1, SF_MARKED);
 	sf_region_unlock(region);
-	return true;
+	return marked;
 }
 
 int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)

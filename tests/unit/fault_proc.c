@@ -50,7 +50,7 @@ static size_t read_lines(size_t *len)
 
 		if (!CHECK_LT(*len + line_len, sizeof(content)))
 			break;
-		memcpy(read_back + *len, line, line_len);
+		memcpy(read_back + *len, line, line_len + 1);
 		*len += line_len;
 		read_back[(*len)++] = '\n';
 		nr++;

@@ -46,7 +46,7 @@ static char *map_touched(size_t len)
 	return p;
 }
 
-static void start(char *addr, size_t len, bool trap)
+static void start(const char *addr, size_t len, bool trap)
 {
 	release = (struct sf_release){
 		.addr = (uintptr_t)addr,

@@ -126,7 +126,7 @@ static void page_tables_and_resident_bytes_are_read(void)
 static void touched_pages_are_told_apart(void)
 {
 	size_t page = test_page();
-	size_t nr = 3 * SF_PAGEMAP_WINDOW;
+	size_t nr = (size_t)3 * SF_PAGEMAP_WINDOW;
 	char *p = map_pages(nr, PROT_READ | PROT_WRITE);
 	struct sf_pagemap pagemap;
 

@@ -6,7 +6,6 @@
  */
 #include "vm/tree.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -24,24 +23,28 @@ struct pair {
 	void *summaries;
 };
 
-static size_t leaves_len(size_t nr_leaf)
+/* len bytes of zeros, rounded up to pages; NULL: none to be had. */
+static void *map_zeros(size_t len, int prot)
 {
-	return sf_align_up(nr_leaf * sizeof(struct sf_leaf), test_page());
+	void *p = mmap(NULL, len, prot,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return CHECK(p != MAP_FAILED) ? p : NULL;
 }
 
 static bool open_pair(struct pair *pair, size_t nr_leaf, size_t nr_ready)
 {
-	struct sf_leaf *leaves = mmap(NULL, leaves_len(nr_leaf), PROT_NONE,
-				      MAP_PRIVATE | MAP_ANONYMOUS |
-					      MAP_NORESERVE,
-				      -1, 0);
+	size_t ready_len = sf_align_up(nr_ready * sizeof(struct sf_leaf),
+				       test_page());
+	struct sf_leaf *leaves = map_zeros(nr_leaf * sizeof(struct sf_leaf),
+					   PROT_NONE);
 
 	pair->nr_pages = nr_ready * SF_LEAF_PAGES;
-	pair->plain = calloc(1, pair->nr_pages);
-	pair->summaries = calloc(1, sf_tree_summary_len(nr_leaf));
-	if (!CHECK(leaves != MAP_FAILED && pair->plain && pair->summaries) ||
-	    !CHECK_OK(mprotect(leaves, leaves_len(nr_ready),
-			       PROT_READ | PROT_WRITE)))
+	pair->plain = map_zeros(pair->nr_pages, PROT_READ | PROT_WRITE);
+	pair->summaries = map_zeros(sf_tree_summary_len(nr_leaf),
+				    PROT_READ | PROT_WRITE);
+	if (test_failed() ||
+	    !CHECK_OK(mprotect(leaves, ready_len, PROT_READ | PROT_WRITE)))
 		return false;
 	sf_tree_init(&pair->tree, nr_leaf, pair->summaries, leaves, BASE,
 		     SHIFT);
@@ -51,10 +54,12 @@ static bool open_pair(struct pair *pair, size_t nr_leaf, size_t nr_ready)
 
 static void close_pair(struct pair *pair)
 {
+	size_t nr_leaf = pair->tree.nr_leaf;
+
 	sf_tree_check(&pair->tree);
-	munmap(pair->tree.leaf, leaves_len(pair->tree.nr_leaf));
-	free(pair->plain);
-	free(pair->summaries);
+	munmap(pair->tree.leaf, nr_leaf * sizeof(struct sf_leaf));
+	munmap(pair->plain, pair->nr_pages);
+	munmap(pair->summaries, sf_tree_summary_len(nr_leaf));
 }
 
 /* Where in the free pages [first, end) nr fit, the page lead on align bytes. */
