@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Small readers of limits; a number in a file, or getrlimit(). */
+/* Small readers of limits; a number in a file, or a resource limit. */
 #include "os/limit.h"
 
 #include <stdint.h>
 #include <sys/resource.h>
 
 #include "os/proc.h"
+#include "os/sys.h"
 
 #define DEFAULT_MAPPINGS 65530
 
@@ -30,7 +31,8 @@ static size_t resource_limit(int resource)
 {
 	struct rlimit limit;
 
-	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+	if (sf_sys(__NR_prlimit64, 0, resource, 0, (long)&limit, 0, 0) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
 		return SIZE_MAX;
 	return limit.rlim_cur;
 }

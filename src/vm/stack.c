@@ -33,45 +33,68 @@ static unsigned planes_of(struct sf_region *region, size_t page)
 }
 
 /*
- * Have a marker on the page before a fresh stack, and say so in its bits. They
- * may have said that there may be one, from when the page was free.
+ * Have a marker on the page before a fresh stack, or surely none, and say so in
+ * its bits: they may have said "perhaps", from when the page was free. 1: there
+ * is one, 0: none can be had, -ENOMEM: neither marking nor unmarking worked.
  */
-static bool make_guard(const struct sf_extent *body)
+static int make_guard(const struct sf_extent *body)
 {
 	struct sf_region *region = body->region;
 	size_t page = body->first - 1;
 	uintptr_t addr = sf_region_addr(region, page);
-	bool can = sf_probe_has(SF_FEATURE_GUARD);
-	bool marked = can && sf_option(SF_OPTION_TRAP) &&
+	bool marked = sf_option(SF_OPTION_TRAP) &&
 		      sf_page_mark(addr, sf_page_size) == 0;
-	bool unmarked = can && !marked &&
-			sf_page_unmark(addr, sf_page_size) == 0;
 
+	if (!marked && sf_page_unmark(addr, sf_page_size) != 0)
+		return -ENOMEM;
 	sf_region_lock(region);
 	if (marked)
 		sf_tree_set(&region->tree, page, 1, SF_MARKED);
-	if (unmarked)
+	else
 		sf_tree_clear(&region->tree, page, 1, SF_MARKED);
 	sf_region_unlock(region);
 	return marked;
 }
 
+/* Release a body that nobody else knows of, and the page before it. */
+static void release(const char *call, const struct sf_extent *body)
+{
+	struct sf_extent whole = whole_of(body);
+
+	sf_extent_unlive(call, body);
+	sf_extent_release_kept(&whole, SF_MARKED);
+	sf_extent_end(body);
+}
+
+/* A stack that was not kept. 1: guarded, 0: without guard, or -errno. */
+static int map_fresh(size_t nr, struct sf_extent *body)
+{
+	int err = sf_extent_map(SF_REGION_NORMAL, nr, sf_page_size,
+				SF_EXTENT_GAP, body);
+
+	if (err != 0 || !sf_probe_has(SF_FEATURE_GUARD))
+		return err;
+	err = make_guard(body);
+	if (err < 0)
+		release("surefree_stack_map", body);
+	return err;
+}
+
 int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 {
 	struct sf_extent whole;
-	int err;
+	int got;
 
 	sf_keep_prepare();
 	if (sf_keep_take_stack(nr + 1, &whole)) {
 		*body = body_of(&whole);
-		*guarded = planes_of(whole.region, whole.first) & SF_MARKED;
+		got = (planes_of(whole.region, whole.first) & SF_MARKED) != 0;
 	} else {
-		err = sf_extent_map(SF_REGION_NORMAL, nr, sf_page_size,
-				    SF_EXTENT_GAP, body);
-		if (err != 0)
-			return err;
-		*guarded = make_guard(body);
+		got = map_fresh(nr, body);
 	}
+	if (got < 0)
+		return got;
+	*guarded = got != 0;
 	if (!*guarded)
 		sf_count(SF_COUNT_GUARDS_MISSING, 1);
 	return 0;
