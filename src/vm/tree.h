@@ -127,8 +127,9 @@ void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 		       unsigned planes);
 
 /*
- * Make live pages taken only, and not marked. Returns the first that is not live,
- * having changed some before it, or SF_NONE. *planes is what any of them had.
+ * Make live pages taken only, and not marked. Returns the first that is not
+ * live, having changed some before it, or SF_NONE. *planes is what any of them
+ * had.
  */
 size_t sf_tree_unlive(struct sf_tree *tree, size_t first, size_t nr,
 		      unsigned *planes);
