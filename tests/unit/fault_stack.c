@@ -189,7 +189,7 @@ static void a_marker_that_may_be_there_is_no_guard(void)
 	if (!test_has_guard())
 		SKIP("no guard markers");
 	for (int i = 0; i < 16 && !test_failed(); i++) {
-		int times = i % 2 ? REFUSE_ALWAYS : 1;
+		int times = 1 + i % 2;
 		int err;
 
 		release_with_refused_trap();
