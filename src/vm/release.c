@@ -134,24 +134,17 @@ static void release_and_mark_all(struct sf_release *release)
 	release_pages(release, release->addr, release->len);
 }
 
-/* Mark one page at an end whose pages are gone, unless it was left out. */
-static bool mark_end(struct sf_release *release, uintptr_t page, bool left_out)
+static bool mark_page(uintptr_t page)
 {
-	int err = sf_page_mark(page, sf_page_size);
-
-	if (err == 0)
-		return true;
-	release->trap_skipped = true;
-	if (left_out)
-		release_pages(release, page, sf_page_size);
-	return false;
+	return sf_page_mark(page, sf_page_size) == 0;
 }
 
 /*
- * Longer: discard all, then mark both ends. A page table that is covered whole
- * goes away with the discarding, so where an end starts one its page is left
- * out: marking frees it, and finds the table still there. The last page will
- * do for both ends of a range that has one table only.
+ * Longer: discard all and mark both ends. Two things ask for marking an end
+ * first and leaving its page out of the discarding. A page table that is
+ * covered whole goes away with the discarding; the last page will do for both
+ * ends of a range that has one table only. And khugepaged, which would fill
+ * what was discarded again, leaves alone what has a marker.
  */
 static void release_and_mark_ends(struct sf_release *release)
 {
@@ -160,23 +153,27 @@ static void release_and_mark_ends(struct sf_release *release)
 	uintptr_t last = end - sf_page_size;
 	bool head = release->head_table;
 	bool tail = release->tail_table;
-	bool covers = release->len >= release->table_len;
-	bool head_out = head && release->len > release->table_len &&
-			first % release->table_len == 0;
-	bool tail_out = tail && covers && end % release->table_len == 0;
+	bool head_first = release->mark_first ||
+			  (release->len > release->table_len &&
+			   first % release->table_len == 0);
+	bool tail_first = release->mark_first ||
+			  (release->len >= release->table_len &&
+			   end % release->table_len == 0);
 
-	if (head_out)
+	if (head && head_first && mark_page(first)) {
+		release->marked_head = true;
 		first += sf_page_size;
-	if (tail_out)
+	}
+	if (tail && tail_first && mark_page(last)) {
+		release->marked_tail = true;
 		end -= sf_page_size;
+	}
 	release_pages(release, first, end - first);
-	if (head)
-		release->marked_head = mark_end(release, release->addr,
-						head_out);
-	if (tail)
-		release->marked_tail = mark_end(release, last, tail_out);
-	if (!head || !tail)
-		release->trap_skipped = true;
+	if (head && !head_first)
+		release->marked_head = mark_page(release->addr);
+	if (tail && !tail_first)
+		release->marked_tail = mark_page(last);
+	release->trap_skipped = !release->marked_head || !release->marked_tail;
 }
 
 void sf_release(struct sf_release *release)

@@ -35,6 +35,7 @@ struct sf_release {
 	size_t len;
 	size_t table_len; /* what one page table covers */
 	bool trap;	  /* mark what is released */
+	bool mark_first;  /* huge pages may form: mark ends beforehand */
 	bool head_table;  /* a page table exists for the first page */
 	bool tail_table;  /* and for the last */
 
