@@ -29,7 +29,7 @@ bool sf_limit_overcommit_strict(void)
 
 static size_t resource_limit(int resource)
 {
-	struct rlimit limit;
+	struct rlimit limit = { 0 };
 
 	if (sf_sys(__NR_prlimit64, 0, resource, 0, (long)&limit, 0, 0) != 0 ||
 	    limit.rlim_cur == RLIM_INFINITY)

@@ -83,7 +83,7 @@ static void unmap_never_mapped(void)
 	char *p = map_pages(1);
 
 	/* Far behind what is committed, where nothing is known of pages. */
-	p += (size_t)8 << 30;
+	p += (size_t)512 << 20;
 	say("surefree_unmap", p, 1, p);
 	surefree_unmap(p, page);
 }
