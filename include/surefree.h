@@ -189,6 +189,35 @@ void *surefree_map_file(int fd, off_t off, size_t len, int prot, int flags);
 void surefree_unmap_file(void *addr, size_t len);
 
 /*
+ * Blocks
+ *
+ * The malloc family of the C library, under names of its own, for programs that
+ * want it without replacing malloc. Semantics are the C library's: memory is
+ * aligned to 16 bytes, or to align; failure is NULL and errno (ENOMEM; EINVAL
+ * for an align that is no power of two); free leaves errno as found. A block
+ * freed twice, or a pointer that is none, gives one line on stderr and abort().
+ *
+ * Blocks of more than 32 KiB are ranges of pages, and when freed go back at
+ * once but for what the bound on retained memory allows (option "retain", 64M
+ * where it is not set). Safe from any thread; not in a signal handler that
+ * interrupted one of these functions. In a child of fork() all blocks are the
+ * child's too.
+ */
+void *surefree_malloc(size_t size);
+void *surefree_calloc(size_t nr, size_t size);
+void *surefree_realloc(void *block, size_t size);
+void *surefree_reallocarray(void *block, size_t nr, size_t size);
+void *surefree_aligned_alloc(size_t align, size_t size);
+void *surefree_memalign(size_t align, size_t size);
+int surefree_posix_memalign(void **out, size_t align, size_t size);
+void surefree_free(void *block);
+void surefree_free_sized(void *block, size_t size);
+void surefree_free_aligned_sized(void *block, size_t align, size_t size);
+
+/* Bytes of a block that may be used: at least what was asked for. */
+size_t surefree_malloc_usable_size(void *block);
+
+/*
  * Look and adjust
  */
 

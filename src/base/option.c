@@ -44,6 +44,15 @@ _Atomic size_t sf_options[SF_OPTION_NR] = {
 	[SF_OPTION_VIEW_RESERVE] = 64,
 };
 
+static _Atomic unsigned is_set; /* a bit for each option */
+
+bool sf_option_is_set(enum sf_option option)
+{
+	/* Relaxed: as sf_option(). */
+	return (atomic_load_explicit(&is_set, memory_order_relaxed) >> option &
+		1) != 0;
+}
+
 /* Digits at text; returns what follows, or NULL: no digit, or too large. */
 static const char *parse_digits(const char *text, size_t *out)
 {
@@ -113,6 +122,8 @@ int sf_option_set(const char *where, const char *name, const char *value)
 		}
 		atomic_store_explicit(&sf_options[i], parsed,
 				      memory_order_relaxed);
+		atomic_fetch_or_explicit(&is_set, 1u << i,
+					 memory_order_relaxed);
 		return 0;
 	}
 	sf_warn("%s: unknown option \"%s\"; valid are retain=SIZE, "

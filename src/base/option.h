@@ -7,6 +7,7 @@
 #define SF_BASE_OPTION_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum sf_option {
@@ -19,6 +20,9 @@ enum sf_option {
 };
 
 extern _Atomic size_t sf_options[SF_OPTION_NR];
+
+/* Whether an option was set, by SUREFREE_OPTIONS or surefree_set(). */
+bool sf_option_is_set(enum sf_option option);
 
 static inline size_t sf_option(enum sf_option option)
 {

@@ -8,6 +8,7 @@
 #include "os/maps.h"
 #include "os/probe.h"
 #include "vm/keep.h"
+#include "vm/retain.h"
 #include "vm/state.h"
 
 _Atomic uint64_t sf_counters[SF_COUNT_NR];
@@ -75,16 +76,14 @@ static void add_counters(struct surefree_stats *out)
 void sf_account_collect(struct surefree_stats *out)
 {
 	size_t nr = sf_state_nr_regions();
-	struct sf_keep_stats keep;
 
 	*out = (struct surefree_stats){ 0 };
 	for (size_t i = 0; i < nr; i++)
 		add_region(sf_state_region(i), out);
 	out->nr_mappings += 2 * out->nr_views;
-	sf_keep_stats(&keep);
-	out->retained_len = keep.retained_len;
-	out->retained_peak_len = keep.retained_peak_len;
-	out->nr_stacks_kept = keep.nr_stacks;
+	out->retained_len = sf_retain_len();
+	out->retained_peak_len = sf_retain_peak_len();
+	out->nr_stacks_kept = sf_keep_nr_stacks();
 	out->trap = trap_state();
 	add_counters(out);
 	if (sf_maps_page_tables(&out->page_table_len) != 0)

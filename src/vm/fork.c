@@ -101,6 +101,10 @@ static void child(void)
 
 void sf_fork_init(void)
 {
+	static _Atomic bool done;
+
+	if (atomic_exchange(&done, true))
+		return;
 	/* Fails only without memory for the list; fork() works then as before. */
 	pthread_atfork(prepare, parent, child);
 }

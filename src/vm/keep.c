@@ -7,6 +7,7 @@
 #include "os/sys.h"
 #include "vm/account.h"
 #include "vm/release.h"
+#include "vm/retain.h"
 
 #define NR_SHARDS  8
 #define NR_ENTRIES 256
@@ -43,8 +44,6 @@ struct shard {
 } SF_CACHE_ALIGNED;
 
 static struct shard shards[NR_SHARDS];
-static _Atomic size_t retained_len;
-static _Atomic size_t retained_peak_len;
 
 static struct shard *own_shard(void)
 {
@@ -76,39 +75,6 @@ static struct entry *entry_at(struct shard *shard, uint16_t number)
 static uint16_t *chain_of(struct shard *shard, size_t nr, enum kind kind)
 {
 	return &shard->chain[(nr * 2 + kind) % NR_CHAINS];
-}
-
-/*
- * The bound
- */
-
-/* Count len bytes as retained unless that exceeds the bound. */
-static bool reserve(size_t len)
-{
-	size_t bound = sf_option(SF_OPTION_RETAIN);
-	size_t now = atomic_load_explicit(&retained_len, memory_order_relaxed);
-	size_t peak;
-
-	do {
-		if (len > bound || now > bound - len)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&retained_len, &now,
-							now + len,
-							memory_order_relaxed,
-							memory_order_relaxed));
-	now += len;
-	peak = atomic_load_explicit(&retained_peak_len, memory_order_relaxed);
-	while (peak < now &&
-	       !atomic_compare_exchange_weak_explicit(&retained_peak_len, &peak,
-						      now, memory_order_relaxed,
-						      memory_order_relaxed))
-		;
-	return true;
-}
-
-static void unreserve(size_t len)
-{
-	atomic_fetch_sub_explicit(&retained_len, len, memory_order_relaxed);
 }
 
 /*
@@ -208,7 +174,7 @@ static void revive(const struct entry *entry, unsigned flags)
 	}
 	sf_extent_revive(&extent, flags);
 	if (entry->has_pages)
-		unreserve(sf_extent_len(&entry->extent));
+		sf_retain_end(sf_extent_len(&entry->extent));
 }
 
 static bool take_from(struct shard *shard, size_t nr, enum kind kind,
@@ -258,7 +224,7 @@ static void release_entry(const struct entry *entry)
 	/* A stack's guard goes with it: it is marked, like freed memory. */
 	sf_extent_release_kept(extent, 0);
 	if (entry->has_pages)
-		unreserve(sf_extent_len(extent));
+		sf_retain_end(sf_extent_len(extent));
 	sf_extent_end(extent);
 }
 
@@ -302,8 +268,8 @@ static bool evict_one(void)
 static bool make_room(size_t len)
 {
 	if (len > sf_option(SF_OPTION_RETAIN) / RETAIN_PART)
-		return reserve(len);
-	while (!reserve(len))
+		return sf_retain_try(len);
+	while (!sf_retain_try(len))
 		if (!evict_one())
 			return false;
 	return true;
@@ -319,7 +285,7 @@ bool sf_keep_put_range(const struct sf_extent *extent)
 		return true;
 	if (evict_one() && put(extent, KIND_RANGE, true))
 		return true;
-	unreserve(len);
+	sf_retain_end(len);
 	return false;
 }
 
@@ -328,8 +294,7 @@ bool sf_keep_take_range(size_t nr, unsigned flags, struct sf_extent *out)
 	struct entry entry;
 
 	/* Relaxed: a hint that saves looking through the shards. */
-	if (atomic_load_explicit(&retained_len, memory_order_relaxed) == 0 ||
-	    !take(nr, KIND_RANGE, flags, &entry))
+	if (sf_retain_len() == 0 || !take(nr, KIND_RANGE, flags, &entry))
 		return false;
 	sf_count(SF_COUNT_RETAINED_REUSED, 1);
 	*out = entry.extent;
@@ -351,7 +316,7 @@ bool sf_keep_put_stack(const struct sf_extent *extent)
 	if (put(extent, KIND_STACK, has_pages))
 		return true;
 	if (has_pages)
-		unreserve(len);
+		sf_retain_end(len);
 	return false;
 }
 
@@ -373,10 +338,7 @@ size_t sf_keep_trim(size_t keep_len)
 
 	for (size_t i = 0; i < NR_SHARDS; i++) {
 		for (;;) {
-			size_t now = atomic_load_explicit(&retained_len,
-							  memory_order_relaxed);
-
-			if (keep_len > 0 && now <= keep_len)
+			if (keep_len > 0 && sf_retain_len() <= keep_len)
 				return released_len;
 			if (!pop_oldest(&shards[i], keep_len > 0, &entry))
 				break;
@@ -388,18 +350,16 @@ size_t sf_keep_trim(size_t keep_len)
 	return released_len;
 }
 
-void sf_keep_stats(struct sf_keep_stats *out)
+size_t sf_keep_nr_stacks(void)
 {
-	*out = (struct sf_keep_stats){ 0 };
+	size_t nr = 0;
+
 	for (size_t i = 0; i < NR_SHARDS; i++) {
 		sf_lock_acquire(&shards[i].lock, SF_RANK_KEEP);
-		out->nr_stacks += shards[i].nr_stacks;
+		nr += shards[i].nr_stacks;
 		sf_lock_release(&shards[i].lock, SF_RANK_KEEP);
 	}
-	out->retained_len = atomic_load_explicit(&retained_len,
-						 memory_order_relaxed);
-	out->retained_peak_len = atomic_load_explicit(&retained_peak_len,
-						      memory_order_relaxed);
+	return nr;
 }
 
 void sf_keep_lock_all(void)

@@ -53,12 +53,8 @@ bool sf_keep_take_stack(size_t nr, struct sf_extent *out);
  */
 size_t sf_keep_trim(size_t keep_len);
 
-struct sf_keep_stats {
-	size_t retained_len;
-	size_t retained_peak_len;
-	size_t nr_stacks;
-};
-void sf_keep_stats(struct sf_keep_stats *out);
+/* Stacks waiting to be taken up again. */
+size_t sf_keep_nr_stacks(void);
 
 /* For fork(). */
 void sf_keep_lock_all(void);

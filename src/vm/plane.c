@@ -118,6 +118,44 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 	return end;
 }
 
+size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane)
+{
+	end = sf_min(end, tree->nr_ready * SF_LEAF_PAGES);
+	while (end > 0) {
+		size_t start = sf_align_down(end - 1, 64);
+		size_t n;
+		uint64_t mask = sf_word_mask(start, end - start, &n);
+		uint64_t bits;
+
+		if (leaf_has_none(tree, start / SF_LEAF_PAGES, plane, true)) {
+			end = sf_align_down(start, SF_LEAF_PAGES);
+			continue;
+		}
+		bits = bits_of(sf_word_at(tree, start), plane, false) & mask;
+		if (bits != 0)
+			return start + 63 - (size_t)__builtin_clzll(bits);
+		end = start;
+	}
+	return SF_NONE;
+}
+
+size_t sf_tree_count(const struct sf_tree *tree, size_t first, size_t nr,
+		     unsigned plane)
+{
+	size_t count = 0;
+	size_t n;
+
+	for (; nr > 0; first += n, nr -= n) {
+		uint64_t mask = sf_word_mask(first, nr, &n);
+
+		if (leaf_has_none(tree, first / SF_LEAF_PAGES, plane, true))
+			continue;
+		count += (size_t)__builtin_popcountll(
+			bits_of(sf_word_at(tree, first), plane, false) & mask);
+	}
+	return count;
+}
+
 unsigned sf_tree_planes(const struct sf_tree *tree, size_t page)
 {
 	const struct sf_word *word;

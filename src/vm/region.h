@@ -33,6 +33,7 @@ enum sf_region_kind {
 	SF_REGION_NORMAL,
 	SF_REGION_HUGE, /* huge pages wanted */
 	SF_REGION_VIEW, /* file views */
+	SF_REGION_HEAP, /* malloc's blocks, see malloc/pool.h */
 };
 
 #define SF_REGION_MAPPINGS 5

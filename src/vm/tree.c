@@ -336,9 +336,10 @@ static size_t part_in_leaf(size_t first, size_t nr)
 	return sf_min(nr, SF_LEAF_PAGES - first % SF_LEAF_PAGES);
 }
 
-/* Set the taken bits of a part of a leaf; marks are kept or cleared. */
+/* Set the taken bits of a part of a leaf; marks are kept or cleared, quiet bits
+ * kept. */
 static void take_part(struct sf_tree *tree, size_t first, size_t nr,
-		      unsigned planes, bool keep_marks)
+		      unsigned planes, bool keep_bits)
 {
 	size_t n;
 
@@ -350,13 +351,13 @@ static void take_part(struct sf_tree *tree, size_t first, size_t nr,
 		word->taken |= mask;
 		word->live |= planes & SF_LIVE ? mask : 0;
 		word->quiet |= planes & SF_QUIET ? mask : 0;
-		if (!keep_marks)
+		if (!keep_bits)
 			word->marked &= ~mask;
 	}
 }
 
 static void take_all(struct sf_tree *tree, size_t first, size_t nr,
-		     unsigned planes, bool keep_marks)
+		     unsigned planes, bool keep_bits)
 {
 	size_t first_leaf = first / SF_LEAF_PAGES;
 	size_t last_leaf = (first + nr - 1) / SF_LEAF_PAGES;
@@ -370,7 +371,8 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 		struct runs runs = { 0 };
 
 		n = part_in_leaf(page, left);
-		if (n == SF_LEAF_PAGES && !(keep_marks && lack->may_mark)) {
+		if (n == SF_LEAF_PAGES &&
+		    !(keep_bits && (lack->may_mark || lack->uniform == 0))) {
 			lack->uniform = (uint8_t)(SF_UNIFORM | SF_TAKEN |
 						  planes);
 			lack->may_mark = 0;
@@ -378,7 +380,7 @@ static void take_all(struct sf_tree *tree, size_t first, size_t nr,
 			   memory for the words. */
 			tree->leaf[leaf].word[0] = (struct sf_word){ 0 };
 		} else {
-			take_part(tree, page, n, planes, keep_marks);
+			take_part(tree, page, n, planes, keep_bits);
 			runs = count_leaf(sf_words_of(tree, leaf));
 		}
 		changed |= store_runs(0, lack, runs);
@@ -401,6 +403,11 @@ void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 		       unsigned planes)
 {
 	take_all(tree, first, nr, planes | SF_LIVE, false);
+}
+
+void sf_tree_take_used(struct sf_tree *tree, size_t first, size_t nr)
+{
+	take_all(tree, first, nr, SF_LIVE, true);
 }
 
 static void give_part(struct sf_tree *tree, size_t first, size_t nr)
@@ -477,7 +484,7 @@ static void check_leaf(const struct sf_tree *tree, size_t node)
 	check_equal(tree, 0, node, count_leaf(words));
 	for (size_t w = 0; w < SF_LEAF_WORDS; w++)
 		if ((words[w].live & ~words[w].taken) != 0 ||
-		    (words[w].quiet & ~words[w].live) != 0 ||
+		    (words[w].quiet & words[w].taken & ~words[w].live) != 0 ||
 		    (words[w].marked != 0 && !lack->may_mark))
 			sf_fatal("bug: bits of leaf %zu contradict", node);
 }

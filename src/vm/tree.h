@@ -18,6 +18,9 @@
  *	  1    0     0     kept for reuse, or a system call is at work on it
  *	  1    0     1     guard page beside a guarded map or below a stack
  *
+ * In a heap's region the fourth bit says "used": a free page that holds old
+ * contents, kept for reuse, or a live one that held some when it was taken.
+ *
  * Above the leaves stands a tree of summaries, 16 children to a node. Each
  * holds the length of the free run at its head, of the one at its tail and of
  * the longest. They are stored as what is lacking to the node's whole span, so
@@ -29,7 +32,8 @@
  * written when the first page differs. So a large map costs little.
  *
  * Invariants (sf_tree_check()): every summary equals what its children say;
- * live implies taken; quiet implies live; leaves from nr_ready on are not
+ * live implies taken; what is taken and
+ * quiet is live; leaves from nr_ready on are not
  * accessible yet and count as free.
  *
  * Not locked: the region's lock protects it.
@@ -126,6 +130,9 @@ void sf_tree_take_bare(struct sf_tree *tree, size_t first, size_t nr);
 void sf_tree_take_live(struct sf_tree *tree, size_t first, size_t nr,
 		       unsigned planes);
 
+/* The same, with the quiet bits as they are; for a heap's region. */
+void sf_tree_take_used(struct sf_tree *tree, size_t first, size_t nr);
+
 /*
  * Make live pages taken only, and not marked. Returns the first that is not
  * live, having changed some before it, or SF_NONE. *planes is what any of them
@@ -154,6 +161,13 @@ bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
 /* The first page in [first, end) that has, or lacks, the plane; else end. */
 size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 		    unsigned plane, bool has);
+
+/* The last page before end that has the plane, or SF_NONE. */
+size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane);
+
+/* How many pages have the plane. */
+size_t sf_tree_count(const struct sf_tree *tree, size_t first, size_t nr,
+		     unsigned plane);
 
 /* The planes of one page; 0 for pages not ready or beyond the region. */
 unsigned sf_tree_planes(const struct sf_tree *tree, size_t page);

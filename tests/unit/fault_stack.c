@@ -15,6 +15,7 @@
 #include "test.h"
 #include "vm/account.h"
 #include "vm/keep.h"
+#include "vm/retain.h"
 #include "vm/state.h"
 
 #define NR_PAGES 6
@@ -44,10 +45,7 @@ static unsigned planes_at(size_t page)
 
 static size_t kept_stacks(void)
 {
-	struct sf_keep_stats stats;
-
-	sf_keep_stats(&stats);
-	return stats.nr_stacks;
+	return sf_keep_nr_stacks();
 }
 
 /* What is called a guard is one. Others may trap from an earlier release. */

@@ -4,6 +4,7 @@
  * contents, and makes room from the oldest on.
  */
 #include "vm/keep.h"
+#include "vm/retain.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -28,18 +29,12 @@ static void set_bound(size_t len)
 
 static size_t retained_pages(void)
 {
-	struct sf_keep_stats stats;
-
-	sf_keep_stats(&stats);
-	return stats.retained_len >> sf_page_shift;
+	return sf_retain_len() >> sf_page_shift;
 }
 
 static size_t kept_stacks(void)
 {
-	struct sf_keep_stats stats;
-
-	sf_keep_stats(&stats);
-	return stats.nr_stacks;
+	return sf_keep_nr_stacks();
 }
 
 /* Map nr pages and write mark into each. */
@@ -392,8 +387,6 @@ static void *churn(void *arg)
 static void threads_never_keep_more_than_the_bound(void)
 {
 	pthread_t threads[NR_THREADS];
-	struct sf_keep_stats stats;
-
 	set_bound(32 * test_page());
 	for (uintptr_t i = 0; i < NR_THREADS; i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, churn,
@@ -401,9 +394,8 @@ static void threads_never_keep_more_than_the_bound(void)
 			 0);
 	for (int i = 0; i < NR_THREADS; i++)
 		pthread_join(threads[i], NULL);
-	sf_keep_stats(&stats);
-	CHECK_GT(stats.retained_peak_len, 0);
-	CHECK_LE(stats.retained_peak_len, 32 * test_page());
+	CHECK_GT(sf_retain_peak_len(), 0);
+	CHECK_LE(sf_retain_peak_len(), 32 * test_page());
 	sf_trim(0);
 	CHECK_EQ(retained_pages(), 0);
 	CHECK_EQ(kept_stacks(), 0);

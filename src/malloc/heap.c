@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: MIT
+/* Heaps: taking blocks, idle cells, frees from other threads; see heap.h. */
+#include "malloc/heap.h"
+
+#include "base/log.h"
+#include "malloc/threads.h"
+#include "vm/retain.h"
+
+/* Cells. A page each, or a part of one. */
+#define QUOTA_STEP   ((size_t)16)
+#define TARGET_FLOOR ((size_t)64)
+#define TARGET_DECAY 16
+
+_Atomic uint64_t sf_no_blocks;
+
+/*
+ * The lists of bins
+ */
+
+void sf_heap_list(struct sf_heap *heap, struct sf_slab *slab)
+{
+	struct sf_bin *bin = &heap->bins[slab->class];
+
+	if (slab->listed || bin->slab == slab)
+		return;
+	slab->next = bin->list;
+	slab->link = &bin->list;
+	if (slab->next != NULL)
+		slab->next->link = &slab->next;
+	bin->list = slab;
+	slab->listed = true;
+}
+
+void sf_heap_unlist(struct sf_heap *heap, struct sf_slab *slab)
+{
+	struct sf_bin *bin = &heap->bins[slab->class];
+
+	if (bin->slab == slab) {
+		bin->slab = NULL;
+		bin->word = &sf_no_blocks;
+	}
+	if (!slab->listed)
+		return;
+	*slab->link = slab->next;
+	if (slab->next != NULL)
+		slab->next->link = slab->link;
+	slab->listed = false;
+}
+
+/*
+ * Idle cells
+ */
+
+static void push_idle(struct sf_heap *heap, struct sf_slab *slab)
+{
+	slab->idle_next = NULL;
+	slab->idle_link = heap->idle_end;
+	*heap->idle_end = slab;
+	heap->idle_end = &slab->idle_next;
+	slab->waiting = true;
+}
+
+static void remove_idle(struct sf_heap *heap, struct sf_slab *slab)
+{
+	*slab->idle_link = slab->idle_next;
+	if (slab->idle_next != NULL)
+		slab->idle_next->idle_link = slab->idle_link;
+	else
+		heap->idle_end = slab->idle_link;
+	slab->waiting = false;
+}
+
+static size_t target_max(void)
+{
+	return sf_retain_bound() >> SF_CELL_SHIFT;
+}
+
+void sf_heap_regret(struct sf_heap *heap, unsigned nr_cells)
+{
+	size_t nr = sf_min(nr_cells, heap->regret);
+
+	heap->regret -= nr;
+	heap->target = sf_min(heap->target + nr, target_max());
+}
+
+/* Release idle cells of the slab that has some for longest. */
+static size_t purge_oldest(struct sf_heap *heap)
+{
+	struct sf_slab *slab = heap->idle;
+	size_t nr = 0;
+
+	/* A slab without a whole idle page gives none: the next one. */
+	for (; slab != NULL && nr == 0; slab = slab->idle_next)
+		nr = sf_slab_purge(heap, slab);
+	heap->regret = sf_min(heap->regret + nr, target_max());
+	heap->target = sf_max(heap->target -
+				      sf_min(heap->target, nr / TARGET_DECAY),
+			      TARGET_FLOOR);
+	return nr;
+}
+
+static bool grow_quota(struct sf_heap *heap)
+{
+	if (heap->quota + QUOTA_STEP > heap->target ||
+	    !sf_retain_try(QUOTA_STEP << SF_CELL_SHIFT))
+		return false;
+	heap->quota += QUOTA_STEP;
+	return true;
+}
+
+/* Let others have what the heap does not need of its quota. */
+static void shrink_quota(struct sf_heap *heap, size_t spare)
+{
+	size_t want = sf_align_up(heap->nr_idle, spare > 0 ? QUOTA_STEP : 1) +
+		      spare;
+
+	if (heap->quota <= want)
+		return;
+	sf_retain_end((heap->quota - want) << SF_CELL_SHIFT);
+	heap->quota = want;
+}
+
+void sf_heap_add_idle(struct sf_heap *heap, struct sf_slab *slab,
+		      unsigned nr_cells)
+{
+	heap->nr_idle += nr_cells;
+	if (!slab->waiting)
+		push_idle(heap, slab);
+	while (SF_UNLIKELY(heap->nr_idle > heap->quota) && !grow_quota(heap))
+		if (purge_oldest(heap) == 0)
+			break;
+}
+
+void sf_heap_sub_idle(struct sf_heap *heap, struct sf_slab *slab,
+		      unsigned nr_cells)
+{
+	heap->nr_idle -= nr_cells;
+	if (slab->idle == 0)
+		remove_idle(heap, slab);
+}
+
+/*
+ * Taking blocks
+ */
+
+/* The next slab to take from, or NULL without memory. */
+static struct sf_slab *next_slab(struct sf_heap *heap, unsigned class)
+{
+	struct sf_bin *bin = &heap->bins[class];
+	struct sf_slab *slab;
+
+	sf_heap_collect(heap);
+	slab = bin->list;
+	if (slab == NULL && heap != &sf_heap_common)
+		slab = sf_threads_adopt(heap, class);
+	if (slab == NULL) {
+		shrink_quota(heap, 2 * QUOTA_STEP);
+		slab = sf_slab_open(heap, class);
+	}
+	if (slab != NULL)
+		sf_heap_unlist(heap, slab);
+	bin->slab = slab;
+	return slab;
+}
+
+/* Take from the next word of the bin's slab. False when it has none. */
+static bool next_word(struct sf_heap *heap, struct sf_bin *bin)
+{
+	struct sf_slab *slab = bin->slab;
+
+	while (slab->avail != 0) {
+		unsigned word = (unsigned)__builtin_ctz(slab->avail);
+		unsigned cell = word >> slab->word_shift;
+		unsigned part = word - (cell << slab->word_shift);
+
+		slab->avail &= (uint16_t)(slab->avail - 1);
+		if (sf_bits_get(&slab->free[word]) == 0)
+			continue;
+		if ((slab->idle >> cell & 1) != 0) {
+			slab->idle &= (uint16_t) ~(1u << cell);
+			sf_heap_sub_idle(heap, slab, 1);
+		} else if ((slab->clean >> cell & 1) != 0) {
+			slab->clean &= (uint16_t) ~(1u << cell);
+			sf_heap_regret(heap, 1);
+		}
+		bin->word = &slab->free[word];
+		bin->size = slab->size;
+		bin->base = slab->addr + cell * SF_CELL_LEN +
+			    (size_t)part * 64 * slab->size;
+		return true;
+	}
+	return false;
+}
+
+/* The bin's word is used up: its cell is not idle, whatever was noted. */
+static void leave_word(struct sf_heap *heap, struct sf_bin *bin)
+{
+	struct sf_slab *slab = bin->slab;
+
+	if (slab == NULL || bin->word == &sf_no_blocks)
+		return;
+	sf_slab_settle(heap, slab,
+		       (unsigned)(bin->word - slab->free) >> slab->word_shift);
+	bin->word = &sf_no_blocks;
+}
+
+static void *take_fine(struct sf_heap *heap, unsigned class)
+{
+	struct sf_bin *bin = &heap->bins[class];
+	uint64_t bits;
+
+	while ((bits = sf_bits_get(bin->word)) == 0) {
+		leave_word(heap, bin);
+		if (bin->slab != NULL && next_word(heap, bin))
+			continue;
+		bin->slab = NULL;
+		if (next_slab(heap, class) == NULL)
+			return NULL;
+		next_word(heap, bin);
+	}
+	sf_bits_set(bin->word, bits & (bits - 1));
+	return (void *)(bin->base + (size_t)__builtin_ctzll(bits) * bin->size);
+}
+
+static bool has_coarse(const struct sf_slab *slab)
+{
+	return (sf_bits_get(&slab->coarse.words[0]) |
+		(sf_classes[slab->class].nr_words > 1 ?
+			 sf_bits_get(&slab->coarse.words[1]) :
+			 0)) != 0;
+}
+
+static void *take_coarse(struct sf_heap *heap, unsigned class, bool *clean)
+{
+	struct sf_bin *bin = &heap->bins[class];
+
+	while (bin->slab == NULL || !has_coarse(bin->slab)) {
+		bin->slab = NULL;
+		if (next_slab(heap, class) == NULL)
+			return NULL;
+	}
+	return sf_slab_take_coarse(heap, bin->slab, clean);
+}
+
+void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
+{
+	*clean = false;
+	return sf_class_is_fine(class) ? take_fine(heap, class) :
+					 take_coarse(heap, class, clean);
+}
+
+/*
+ * Frees from other threads
+ *
+ * A thread sets the block's bit in slab->remote, and unless someone did before
+ * sets slab->notified and puts the slab into the owner's list. The owner takes
+ * the list, clears notified and then looks at the bits. If the slab changed
+ * hands meanwhile it may be in the wrong heap's list: whoever changes the owner
+ * empties the old one's list afterwards, and whoever puts a slab there looks at
+ * the owner afterwards. One of them sees it, and passes it on.
+ */
+
+static void push_remote(struct sf_heap *heap, struct sf_slab *slab)
+{
+	struct sf_slab *head = atomic_load(&heap->remote);
+
+	do {
+		slab->remote_next = head;
+	} while (!atomic_compare_exchange_weak(&heap->remote, &head, slab));
+}
+
+/* Have the owner look at the slab. Returns the owner, or NULL. */
+static struct sf_heap *notify(struct sf_slab *slab)
+{
+	struct sf_heap *owner = atomic_load(&slab->owner);
+
+	if (owner == NULL || atomic_load(&slab->notified) != 0 ||
+	    atomic_exchange(&slab->notified, 1) != 0)
+		return owner;
+	push_remote(owner, slab);
+	return owner;
+}
+
+void sf_heap_collect(struct sf_heap *heap)
+{
+	struct sf_slab *slab;
+
+	if (SF_LIKELY(atomic_load_explicit(&heap->remote,
+					   memory_order_relaxed) == NULL))
+		return;
+	atomic_store_explicit(&heap->nr_remote, 0, memory_order_relaxed);
+	slab = atomic_exchange(&heap->remote, NULL);
+	while (slab != NULL) {
+		struct sf_slab *next = slab->remote_next;
+
+		atomic_exchange(&slab->notified, 0);
+		if (atomic_load(&slab->owner) == heap)
+			sf_slab_collect(heap, slab);
+		else
+			notify(slab);
+		slab = next;
+	}
+}
+
+/* Cells that this free may have made idle; more rather than fewer. */
+static size_t cells_freed(const struct sf_slab *slab,
+			  const struct sf_spot *spot, uint64_t bits,
+			  uint64_t remote)
+{
+	unsigned per_cell;
+
+	if (slab->class < SF_NR_FINE)
+		return (bits | remote) == spot->full;
+	if (slab->size >= SF_CELL_LEN)
+		return (slab->size + SF_CELL_LEN - 1) >> SF_CELL_SHIFT;
+	per_cell = (unsigned)(SF_CELL_LEN / slab->size);
+	return (unsigned)__builtin_popcountll(remote) % per_cell == 0;
+}
+
+/* Whether a heap has to be stopped to keep the bound. */
+static bool too_many(struct sf_heap *heap, size_t nr_cells)
+{
+	size_t quota;
+	size_t nr;
+
+	if (heap == &sf_heap_common)
+		return true;
+	if (nr_cells == 0)
+		return false;
+	nr = atomic_fetch_add_explicit(&heap->nr_remote, nr_cells,
+				       memory_order_relaxed) +
+	     nr_cells;
+	quota = atomic_load_explicit(&heap->remote_quota, memory_order_relaxed);
+	if (nr <= quota)
+		return false;
+	if (quota != 0 || !sf_retain_try(SF_REMOTE_QUOTA << SF_CELL_SHIFT))
+		return true;
+	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota,
+					   SF_REMOTE_QUOTA))
+		return nr > SF_REMOTE_QUOTA;
+	sf_retain_end(SF_REMOTE_QUOTA << SF_CELL_SHIFT);
+	return true;
+}
+
+static void collect_for(struct sf_heap *heap)
+{
+	sf_heap_stop(heap);
+	sf_heap_collect(heap);
+	sf_heap_resume(heap);
+}
+
+void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
+{
+	struct sf_heap *owner;
+	struct sf_spot spot;
+	uint64_t bit;
+	uint64_t bits;
+	uint64_t old;
+
+	if (!sf_slab_spot(slab, addr - slab->addr, &spot))
+		sf_slab_bad_free(slab, addr);
+	bit = (uint64_t)1 << spot.bit;
+	bits = sf_bits_get(&slab->free[spot.word]);
+	if (SF_UNLIKELY(((bits | ~spot.full) & bit) != 0))
+		sf_slab_bad_free(slab, addr);
+	/* From here on the slab may be closed, when this was its last block. */
+	old = atomic_fetch_or(&slab->remote[spot.word], bit);
+	if (SF_UNLIKELY((old & bit) != 0))
+		sf_slab_bad_free(slab, addr);
+	owner = notify(slab);
+	if (owner == NULL)
+		return;
+	if (too_many(owner, cells_freed(slab, &spot, bits, old | bit)) ||
+	    atomic_load(&slab->owner) != owner)
+		collect_for(owner);
+}
+
+/*
+ * All at once
+ */
+
+void sf_heap_leave_bins(struct sf_heap *heap)
+{
+	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
+		struct sf_bin *bin = &heap->bins[class];
+		struct sf_slab *slab = bin->slab;
+
+		if (slab == NULL)
+			continue;
+		leave_word(heap, bin);
+		slab->avail = (uint16_t)(SF_ALL_CELLS >>
+					 (16 - sf_classes[class].nr_words));
+		bin->slab = NULL;
+		sf_heap_list(heap, slab);
+	}
+}
+
+void sf_heap_give_quota(struct sf_heap *heap)
+{
+	size_t remote = atomic_exchange(&heap->remote_quota, 0);
+
+	shrink_quota(heap, 0);
+	sf_retain_end(remote << SF_CELL_SHIFT);
+}
+
+void sf_heap_trim(struct sf_heap *heap)
+{
+	struct sf_slab *next;
+
+	sf_heap_collect(heap);
+	sf_heap_leave_bins(heap);
+	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
+		next = slab->all_next;
+		if (slab->idle != 0)
+			sf_slab_purge(heap, slab);
+		if (sf_slab_is_empty(heap, slab))
+			sf_slab_close(heap, slab);
+	}
+	sf_heap_give_quota(heap);
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The malloc family. The paths that nearly all calls take, fine blocks of this
+ * thread's own slabs, are written out here: no lock, no atomic read-modify-
+ * write, no system call. All others go through heap.h and large.h.
+ */
+#include "malloc/malloc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "malloc/heap.h"
+#include "malloc/large.h"
+#include "vm/fork.h"
+
+#define MAX_LEN ((size_t)PTRDIFF_MAX)
+
+void sf_malloc_init(void)
+{
+	static _Atomic bool done;
+
+	sf_heap_init();
+	if (atomic_exchange(&done, true))
+		return;
+	/* In this order: heaps are stopped before regions freeze. */
+	sf_fork_init();
+	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all,
+		       sf_heap_fork_child);
+}
+
+/*
+ * malloc
+ */
+
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* A small block of a class. *clean: it is known to read as zeros. */
+static void *take_small(unsigned class, bool *clean)
+{
+	struct sf_heap_hold hold = sf_heap_hold(sf_heap_get());
+	void *block = sf_heap_take(hold.heap, class, clean);
+
+	sf_heap_release(hold);
+	return block;
+}
+
+static __attribute__((noinline)) void *malloc_slow(size_t size)
+{
+	bool clean;
+	void *block;
+
+	sf_heap_init();
+	if (size <= SF_SMALL_MAX)
+		block = take_small(sf_class_of(size), &clean);
+	else if (size <= MAX_LEN)
+		block = sf_large_take(size, 1, false);
+	else
+		block = NULL;
+	return block != NULL ? block : no_memory();
+}
+
+void *sf_malloc(size_t size)
+{
+	struct sf_heap *heap = sf_heap_own;
+
+	if (SF_LIKELY(size <= SF_FINE_MAX)) {
+		if (SF_LIKELY(sf_heap_try(heap))) {
+			struct sf_bin *bin =
+				&heap->bins[sf_fine_class[(size + 15) / 16]];
+			uint64_t bits = sf_bits_get(bin->word);
+
+			if (SF_LIKELY(bits != 0)) {
+				size_t i = (size_t)__builtin_ctzll(bits);
+				uintptr_t addr = bin->base + i * bin->size;
+
+				sf_bits_set(bin->word, bits & (bits - 1));
+				sf_heap_leave(heap);
+				return (void *)addr;
+			}
+		}
+		sf_heap_leave(heap);
+	}
+	return malloc_slow(size);
+}
+
+void *sf_calloc(size_t nr, size_t size)
+{
+	bool clean = false;
+	void *block;
+	size_t len;
+
+	if (__builtin_mul_overflow(nr, size, &len) || len > MAX_LEN)
+		return no_memory();
+	if (len <= SF_FINE_MAX) {
+		block = sf_malloc(len);
+	} else {
+		sf_heap_init();
+		if (len > SF_SMALL_MAX) {
+			block = sf_large_take(len, 1, true);
+			clean = true;
+		} else {
+			block = take_small(sf_class_of(len), &clean);
+		}
+		if (block == NULL)
+			return no_memory();
+	}
+	if (!clean && block != NULL)
+		memset(block, 0, len);
+	return block;
+}
+
+void *sf_memalign(size_t align, size_t size)
+{
+	unsigned class;
+	bool clean;
+	void *block;
+
+	if (align <= 16)
+		return sf_malloc(size);
+	sf_heap_init();
+	class = sf_class_aligned(size, align);
+	if (class < SF_NR_CLASSES)
+		block = take_small(class, &clean);
+	else if (size <= MAX_LEN && align <= MAX_LEN)
+		block = sf_large_take(sf_max(size, 1), align, false);
+	else
+		block = NULL;
+	return block != NULL ? block : no_memory();
+}
+
+void *sf_aligned_alloc(size_t align, size_t size)
+{
+	if (!sf_is_power_of_two(align)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return sf_memalign(align, size);
+}
+
+void *sf_memalign_any(size_t align, size_t size)
+{
+	size_t power = 16;
+
+	if (align > MAX_LEN / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	while (power < align)
+		power *= 2;
+	return sf_memalign(power, size);
+}
+
+int sf_posix_memalign(void **out, size_t align, size_t size)
+{
+	int saved = errno;
+	void *block;
+
+	if (!sf_is_power_of_two(align) || align % sizeof(void *) != 0)
+		return EINVAL;
+	block = sf_memalign(align, size);
+	errno = saved;
+	if (block == NULL)
+		return ENOMEM;
+	*out = block;
+	return 0;
+}
+
+/*
+ * free
+ */
+
+SF_NORETURN static void foreign(const char *call, const void *block)
+{
+	sf_fatal("%s(%p): not a block of malloc", call, block);
+}
+
+static __attribute__((noinline)) void free_slow(void *block)
+{
+	uintptr_t addr = (uintptr_t)block;
+	struct sf_pool *pool = sf_pool_of(addr);
+	struct sf_heap_hold hold;
+	struct sf_heap *owner;
+	struct sf_slab *slab;
+
+	if (pool == NULL)
+		foreign("free", block);
+	slab = sf_slab_of(pool, addr);
+	/* Acquire: pairs with the release in sf_slab_open(). */
+	owner = atomic_load_explicit(&slab->owner, memory_order_acquire);
+	if (owner == NULL) {
+		sf_large_free("free", pool, addr);
+	} else if (owner == sf_heap_own && owner != &sf_heap_common) {
+		hold = sf_heap_hold(owner);
+		sf_slab_free(owner, slab, addr);
+		sf_heap_release(hold);
+	} else {
+		sf_heap_free_remote(slab, addr);
+	}
+}
+
+void sf_free(void *block)
+{
+	uintptr_t addr = (uintptr_t)block;
+	const struct sf_pool *pool = sf_pool_first;
+	struct sf_heap *heap = sf_heap_own;
+	struct sf_slab *slab;
+	size_t offset;
+	uint32_t in;
+	uint32_t i;
+	unsigned word;
+	uint64_t full;
+	uint64_t bits;
+	uint64_t remote;
+	uint64_t bit;
+
+	if (SF_UNLIKELY(block == NULL))
+		return;
+	if (SF_UNLIKELY(addr - pool->base >= sf_pool_len(pool)))
+		goto slow;
+	slab = sf_slab_of(pool, addr);
+	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
+					     memory_order_relaxed) != heap ||
+			slab->class >= SF_NR_FINE))
+		goto slow;
+	/* As sf_slab_spot(); of words in a cell only the first may be full
+	   with other bits than the last. */
+	offset = addr & (SF_SLAB_LEN - 1);
+	in = (uint32_t)(offset & (SF_CELL_LEN - 1));
+	i = (uint32_t)(((uint64_t)in * slab->recip) >> 32);
+	word = ((unsigned)(offset >> SF_CELL_SHIFT) << slab->word_shift) +
+	       i / 64;
+	if (SF_UNLIKELY(i * slab->size != in || word >= SF_NR_WORDS))
+		goto slow;
+	if (SF_UNLIKELY(!sf_heap_try(heap))) {
+		sf_heap_leave(heap);
+		goto slow;
+	}
+	full = i < 64 ? slab->full : slab->last_full;
+	bit = (uint64_t)1 << (i % 64);
+	bits = sf_bits_get(&slab->free[word]);
+	remote = sf_bits_get(&slab->remote[word]);
+	if (SF_UNLIKELY(((bits | remote | ~full) & bit) != 0))
+		sf_slab_bad_free(slab, addr);
+	sf_bits_set(&slab->free[word], bits | bit);
+	if (SF_UNLIKELY(bits == 0 || (bits | remote | bit) == full))
+		sf_slab_event(heap, slab, word);
+	sf_heap_leave(heap);
+	return;
+slow:
+	free_slow(block);
+}
+
+/*
+ * Lengths
+ */
+
+/* Bytes of a block; 0: none starts there. */
+static size_t len_of(struct sf_pool *pool, uintptr_t addr)
+{
+	struct sf_slab *slab = sf_slab_of(pool, addr);
+	struct sf_spot spot;
+	uint64_t bits;
+
+	if (atomic_load_explicit(&slab->owner, memory_order_acquire) == NULL)
+		return sf_large_len(pool, addr);
+	if (!sf_slab_spot(slab, addr - slab->addr, &spot))
+		return 0;
+	bits = sf_bits_get(&slab->free[spot.word]) |
+	       sf_bits_get(&slab->remote[spot.word]) | ~spot.full;
+	return (bits >> spot.bit & 1) != 0 ? 0 : slab->size;
+}
+
+size_t sf_malloc_len(const char *call, void *block)
+{
+	struct sf_pool *pool = sf_pool_of((uintptr_t)block);
+	size_t len;
+
+	if (pool == NULL)
+		foreign(call, block);
+	len = len_of(pool, (uintptr_t)block);
+	if (len == 0)
+		sf_fatal("%s(%p): no block starts here, or it is already free",
+			 call, block);
+	return len;
+}
+
+void sf_free_sized(void *block, size_t size)
+{
+	size_t len = block != NULL ? sf_malloc_len("free_sized", block) : 0;
+
+	if (SF_UNLIKELY(size > len && block != NULL))
+		sf_fatal("free_sized(%p, %zu): the block has %zu bytes", block,
+			 size, len);
+	sf_free(block);
+}
+
+/* Whether a block of len bytes may stay when it shrinks to size. */
+static bool fits(size_t len, size_t size)
+{
+	return size <= len && (size >= len / 2 || len <= 64);
+}
+
+void *sf_realloc(void *block, size_t size)
+{
+	uintptr_t addr = (uintptr_t)block;
+	size_t len;
+	void *copy;
+
+	if (block == NULL)
+		return sf_malloc(size);
+	if (size == 0) {
+		sf_free(block);
+		return NULL;
+	}
+	len = sf_malloc_len("realloc", block);
+	if (len <= SF_SMALL_MAX && fits(len, size))
+		return block;
+	if (size > MAX_LEN)
+		return no_memory();
+	if (len > SF_SMALL_MAX && size > SF_SMALL_MAX) {
+		copy = sf_large_resize(sf_pool_of(addr), addr, size);
+		return copy != NULL ? copy : no_memory();
+	}
+	copy = sf_malloc(size);
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, block, sf_min(len, size));
+	sf_free(block);
+	return copy;
+}
+
+void *sf_reallocarray(void *block, size_t nr, size_t size)
+{
+	size_t len;
+
+	if (__builtin_mul_overflow(nr, size, &len))
+		return no_memory();
+	return sf_realloc(block, len);
+}
+
+size_t sf_malloc_trim(size_t keep_len)
+{
+	if (keep_len == 0) {
+		sf_heap_stop_all();
+		sf_heap_trim_all();
+		sf_heap_resume_all();
+	}
+	return sf_pool_trim(keep_len);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The malloc family, as the C library's: the public surefree_* functions and
+ * the drop-in's names are these. Failure is NULL and errno ENOMEM or EINVAL.
+ */
+#ifndef SF_MALLOC_MALLOC_H
+#define SF_MALLOC_MALLOC_H
+
+#include "base/compiler.h"
+
+/* Set up, so that the first block needs no spare mapping. */
+void sf_malloc_init(void);
+
+void *sf_malloc(size_t size);
+void *sf_calloc(size_t nr, size_t size);
+void *sf_realloc(void *block, size_t size);
+void *sf_reallocarray(void *block, size_t nr, size_t size);
+void sf_free(void *block);
+
+/* The same; fatal when size is more than the block has. */
+void sf_free_sized(void *block, size_t size);
+
+/* align is a power of two. */
+void *sf_memalign(size_t align, size_t size);
+
+/* As the C library's functions of these names. */
+void *sf_aligned_alloc(size_t align, size_t size);
+int sf_posix_memalign(void **out, size_t align, size_t size);
+void *sf_memalign_any(size_t align, size_t size); /* any align: rounded up */
+
+/* Bytes that may be used. Fatal when no block starts there. */
+size_t sf_malloc_len(const char *call, void *block);
+
+/* Release all that is free, in all heaps, but keep_len bytes. */
+size_t sf_malloc_trim(size_t keep_len);
+
+#endif

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/* The tables of size classes, see size_class.h. */
+#include "malloc/size_class.h"
+
+#include "base/log.h"
+
+struct sf_class sf_classes[SF_NR_CLASSES];
+uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
+
+/* Blocks to a cell; the size follows. */
+static const uint16_t fine_per_cell[SF_NR_FINE] = {
+	256, 128, 85, 64, 51, 42, 36, 32, 28, 25, 23, 21,
+	19,  18,  17, 16, 15, 14, 13, 12, 11, 10, 9,  8,
+};
+
+static uint64_t low_bits(unsigned nr)
+{
+	return nr == 0 ? 0 : UINT64_MAX >> (64 - nr);
+}
+
+static void set_fine(struct sf_class *class, unsigned per_cell,
+		     unsigned nr_cells)
+{
+	unsigned shift = per_cell > 128 ? 2 : per_cell > 64 ? 1 : 0;
+	unsigned last = per_cell - (((1u << shift) - 1) * 64);
+
+	nr_cells = (unsigned)sf_min(nr_cells, SF_NR_WORDS >> shift);
+	class->size = (uint32_t)sf_align_down(SF_CELL_LEN / per_cell, 16);
+	class->nr_blocks = (uint16_t)(nr_cells * per_cell);
+	class->nr_cells = (uint8_t)nr_cells;
+	class->nr_words = (uint8_t)(nr_cells << shift);
+	class->word_shift = (uint8_t)shift;
+	class->full = low_bits(shift == 0 ? per_cell : 64);
+	class->last_full = low_bits(last);
+}
+
+static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
+{
+	unsigned shift = 6 + step / 8;
+	size_t size = (size_t)(9 + step % 8) << shift;
+	unsigned nr = (unsigned)(nr_cells * SF_CELL_LEN / size);
+
+	class->size = (uint32_t)size;
+	class->nr_blocks = (uint16_t)nr;
+	class->nr_cells = (uint8_t)sf_min((nr * size + SF_CELL_LEN - 1) /
+						  SF_CELL_LEN,
+					  SF_NR_CELLS);
+	class->nr_words = (uint8_t)((nr + 63) / 64);
+	class->word_shift = 0;
+	class->full = UINT64_MAX;
+	class->last_full = low_bits(nr - (class->nr_words - 1u) * 64);
+}
+
+void sf_class_init(unsigned nr_cells)
+{
+	unsigned class = 0;
+
+	for (unsigned i = 0; i < SF_NR_FINE; i++)
+		set_fine(&sf_classes[i], fine_per_cell[i], nr_cells);
+	for (unsigned i = 0; i < SF_NR_COARSE; i++)
+		set_coarse(&sf_classes[SF_NR_FINE + i], i, nr_cells);
+	for (unsigned i = 0; i < SF_NR_CLASSES; i++)
+		sf_classes[i].recip = (uint32_t)((((uint64_t)1 << 32) +
+						  sf_classes[i].size - 1) /
+						 sf_classes[i].size);
+	for (size_t i = 0; i < SF_NR(sf_fine_class); i++) {
+		while (sf_classes[class].size < i * 16)
+			class ++;
+		sf_fine_class[i] = (uint8_t) class;
+	}
+	sf_assert(class == SF_NR_FINE - 1);
+}
+
+unsigned sf_class_aligned(size_t size, size_t align)
+{
+	unsigned class;
+
+	if (size > SF_SMALL_MAX || align > SF_CELL_LEN)
+		return SF_NR_CLASSES;
+	/* Cells and slabs start at multiples of any such align. */
+	for (class = sf_class_of(size); class < SF_NR_CLASSES; class ++)
+		if ((sf_classes[class].size & (align - 1)) == 0)
+			break;
+	return class;
+}

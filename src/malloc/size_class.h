@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Size classes: which block serves a request, and how blocks lie in a slab.
+ *
+ * A slab is 64 KiB, 16 cells of 4 KiB. Classes are of two kinds:
+ *
+ *  fine    up to 512 bytes. Blocks do not cross cells: n of them lie in each,
+ *          and the size is the largest multiple of 16 of which n fit. So
+ *          whether a cell is free can be read off its words of bits. A slab of
+ *          blocks of less than 64 bytes uses its first cells only, as many as
+ *          16 words have bits for.
+ *  coarse  up to 32 KiB, eight sizes for each doubling, laid end to end over
+ *          the whole slab; live blocks are counted for every cell.
+ *
+ * At most 12.5 % of a block of more than 128 bytes is beyond the request.
+ */
+#ifndef SF_MALLOC_SIZE_CLASS_H
+#define SF_MALLOC_SIZE_CLASS_H
+
+#include "base/compiler.h"
+
+#define SF_SLAB_SHIFT 16
+#define SF_SLAB_LEN   ((size_t)1 << SF_SLAB_SHIFT)
+#define SF_CELL_SHIFT 12
+#define SF_CELL_LEN   ((size_t)1 << SF_CELL_SHIFT)
+#define SF_NR_CELLS   (SF_SLAB_LEN / SF_CELL_LEN)
+#define SF_NR_WORDS   16 /* words of bits that a slab has */
+
+#define SF_FINE_MAX   ((size_t)512)
+#define SF_SMALL_MAX  ((size_t)32 << 10)
+#define SF_NR_FINE    24
+#define SF_NR_COARSE  48
+#define SF_NR_CLASSES (SF_NR_FINE + SF_NR_COARSE)
+
+struct sf_class {
+	uint32_t size;	    /* of a block */
+	uint32_t recip;	    /* 2^32 / size, rounded up */
+	uint16_t nr_blocks; /* in a slab */
+	uint8_t nr_cells;   /* that a slab uses */
+	uint8_t nr_words;   /* that a slab uses */
+	uint8_t word_shift; /* fine: log2 of the words of a cell */
+	uint64_t full;	    /* fine: the bits of a cell's first word; all but
+			       the last word of a cell have 64 */
+	uint64_t last_full; /* the bits of a cell's last word; coarse: of the
+			       slab's last word */
+};
+
+extern struct sf_class sf_classes[SF_NR_CLASSES];
+
+/* The fine class that serves size, by (size + 15) / 16. */
+extern uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
+
+/* Compute the tables. nr_cells: cells of a slab that may hold blocks. */
+void sf_class_init(unsigned nr_cells);
+
+/* The class that serves size, at most SF_SMALL_MAX. */
+static inline unsigned sf_class_of(size_t size)
+{
+	unsigned shift;
+
+	if (SF_LIKELY(size <= SF_FINE_MAX))
+		return sf_fine_class[(size + 15) / 16];
+	/* Eight steps for each doubling, from 2^9 on. */
+	shift = 60 - (unsigned)__builtin_clzl(size - 1);
+	return SF_NR_FINE + (shift - 6) * 8 +
+	       (unsigned)(((size - 1) >> shift) - 8);
+}
+
+/*
+ * The class that serves size with every block at a multiple of align, a power
+ * of two; SF_NR_CLASSES when none does.
+ */
+unsigned sf_class_aligned(size_t size, size_t align);
+
+static inline bool sf_class_is_fine(unsigned class)
+{
+	return class < SF_NR_FINE;
+}
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* Counting blocks, see stats.h. */
+#include "malloc/stats.h"
+
+#include "malloc/threads.h"
+#include "vm/retain.h"
+
+static void add_slab(const struct sf_slab *slab, struct sf_malloc_stats *out)
+{
+	const struct sf_class *class = &sf_classes[slab->class];
+	struct sf_malloc_class *count = &out->classes[slab->class];
+	size_t nr_free = 0;
+
+	for (unsigned w = 0; w < class->nr_words; w++)
+		nr_free += (size_t)__builtin_popcountll(
+			sf_bits_get(&slab->free[w]) |
+			sf_bits_get(&slab->remote[w]));
+	nr_free = sf_min(nr_free, class->nr_blocks);
+	count->nr_slabs++;
+	count->nr_free += nr_free;
+	count->nr_used += class->nr_blocks - nr_free;
+	out->slab_len += SF_SLAB_LEN;
+	out->used_len += (class->nr_blocks - nr_free) * class->size;
+}
+
+static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)
+{
+	size_t slab_len = out->slab_len;
+	size_t nr_pages;
+	size_t nr_units;
+	size_t used_len;
+
+	sf_region_lock(pool->region);
+	nr_pages = sf_min(pool->region->frontier,
+			  sf_pool_len(pool) >> sf_page_shift);
+	used_len = pool->region->nr_used << sf_page_shift;
+	sf_region_unlock(pool->region);
+	out->header_len += (sf_pool_len(pool) >> SF_UNIT_SHIFT) *
+			   sizeof(struct sf_slab);
+
+	nr_units = (nr_pages << sf_page_shift) >> SF_UNIT_SHIFT;
+	for (size_t i = 0; i < nr_units; i++) {
+		const struct sf_slab *slab = &pool->slabs[i];
+
+		if (atomic_load_explicit(&slab->owner, memory_order_acquire) !=
+		    NULL)
+			add_slab(slab, out);
+	}
+	slab_len = out->slab_len - slab_len;
+	used_len -= sf_min(slab_len, used_len);
+	out->large_len += used_len;
+	out->used_len += used_len;
+}
+
+void sf_malloc_stats(struct sf_malloc_stats *out)
+{
+	__builtin_memset(out, 0, sizeof(*out));
+	sf_heap_init();
+	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
+		if (sf_pool_len(&sf_pools[i]) != 0)
+			add_pool(&sf_pools[i], out);
+	out->retained_len = sf_retain_len();
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		out->nr_heaps += h->in_use;
+}

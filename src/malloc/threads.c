@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT
+/* Threads and their heaps, see threads.h and heap.h. */
+#include "malloc/threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "base/log.h"
+#include "os/fence.h"
+#include "os/sys.h"
+#include "vm/extent.h"
+#include "vm/fork.h"
+#include "vm/retain.h"
+
+/* Before it is set up already, its lock must be taken. */
+struct sf_heap sf_heap_common = { .slow = 1 };
+
+_Thread_local struct sf_heap *sf_heap_own
+	__attribute__((tls_model("initial-exec"))) = &sf_heap_common;
+
+/* This thread's heap is gone, and it gets no other. */
+static _Thread_local bool ending __attribute__((tls_model("initial-exec")));
+
+/* All heaps but the common one, newest first. */
+static _Atomic(struct sf_heap *) heaps;
+static struct sf_lock heaps_lock;
+
+static pthread_key_t key;
+static bool has_key;
+static bool always_slow; /* no fence for all threads: owners take the lock */
+static _Atomic bool is_ready;
+
+struct sf_heap *sf_threads_first(void)
+{
+	/* Acquire: pairs with the release in new_heap(). */
+	return atomic_load_explicit(&heaps, memory_order_acquire);
+}
+
+/*
+ * Making heaps
+ */
+
+static void set_up(struct sf_heap *heap, bool slow)
+{
+	for (unsigned class = 0; class < SF_NR_CLASSES; class ++)
+		heap->bins[class] = (struct sf_bin){ .word = &sf_no_blocks };
+	heap->slabs = NULL;
+	heap->idle = NULL;
+	heap->idle_end = &heap->idle;
+	heap->nr_idle = 0;
+	heap->target = 64;
+	heap->regret = 0;
+	heap->nr_stops = slow;
+	atomic_store_explicit(&heap->slow, slow, memory_order_relaxed);
+}
+
+/* A heap that a thread left behind, or NULL. Called under heaps_lock. */
+static struct sf_heap *unused_heap(void)
+{
+	struct sf_heap *heap = sf_threads_first();
+
+	while (heap != NULL && heap->in_use)
+		heap = heap->next;
+	return heap;
+}
+
+static struct sf_heap *new_heap(void)
+{
+	struct sf_extent extent;
+	struct sf_heap *heap;
+
+	if (sf_extent_map(SF_REGION_NORMAL,
+			  sf_extent_pages(sizeof(struct sf_heap)), 1, 0,
+			  &extent) != 0)
+		return NULL;
+	heap = (struct sf_heap *)sf_extent_addr(&extent);
+	set_up(heap, always_slow);
+	heap->next = sf_threads_first();
+	atomic_store_explicit(&heaps, heap, memory_order_release);
+	return heap;
+}
+
+static void end_thread(void *arg);
+
+void sf_heap_init(void)
+{
+	static struct sf_lock lock;
+
+	if (atomic_load_explicit(&is_ready, memory_order_acquire))
+		return;
+	sf_state_init();
+	sf_lock_acquire(&lock, SF_RANK_HEAPS);
+	if (!atomic_load_explicit(&is_ready, memory_order_relaxed)) {
+		sf_class_init(SF_NR_CELLS);
+		always_slow = !sf_fence_init();
+		set_up(&sf_heap_common, true);
+		sf_pool_init();
+		has_key = pthread_key_create(&key, end_thread) == 0;
+		atomic_store_explicit(&is_ready, true, memory_order_release);
+	}
+	sf_lock_release(&lock, SF_RANK_HEAPS);
+}
+
+struct sf_heap *sf_heap_get(void)
+{
+	struct sf_heap *heap = sf_heap_own;
+
+	if (SF_LIKELY(heap != &sf_heap_common) || ending)
+		return heap;
+	sf_heap_init();
+	if (!has_key)
+		return heap;
+	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
+	heap = unused_heap();
+	if (heap == NULL)
+		heap = new_heap();
+	if (heap != NULL)
+		heap->in_use = true;
+	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
+	if (heap == NULL)
+		return &sf_heap_common;
+	sf_heap_own = heap;
+	/* May allocate, from the heap by now. */
+	pthread_setspecific(key, heap);
+	return heap;
+}
+
+/*
+ * Having one to oneself
+ */
+
+struct sf_heap_hold sf_heap_hold(struct sf_heap *heap)
+{
+	struct sf_heap_hold hold = { heap, false };
+
+	if (sf_heap_own == heap && heap != &sf_heap_common) {
+		if (sf_heap_try(heap))
+			return hold;
+		sf_heap_leave(heap);
+	}
+	sf_lock_acquire(&heap->lock, SF_RANK_HEAP);
+	hold.locked = true;
+	return hold;
+}
+
+void sf_heap_release(struct sf_heap_hold hold)
+{
+	if (hold.locked)
+		sf_lock_release(&hold.heap->lock, SF_RANK_HEAP);
+	else
+		sf_heap_leave(hold.heap);
+}
+
+/* Lock, and have the owner see that he may not go on without the lock. */
+static bool begin_stop(struct sf_heap *heap)
+{
+	sf_lock_acquire(&heap->lock, SF_RANK_HEAP);
+	heap->nr_stops++;
+	if (heap->nr_stops > 1)
+		return false;
+	atomic_store_explicit(&heap->slow, 1, memory_order_relaxed);
+	return true;
+}
+
+static void wait_until_idle(struct sf_heap *heap)
+{
+	/* Acquire: pairs with the release in sf_heap_leave(). */
+	while (atomic_load_explicit(&heap->busy, memory_order_acquire) != 0)
+		sf_sys(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+void sf_heap_stop(struct sf_heap *heap)
+{
+	if (begin_stop(heap) && heap != sf_heap_own) {
+		sf_fence_all();
+		wait_until_idle(heap);
+	}
+}
+
+void sf_heap_resume(struct sf_heap *heap)
+{
+	heap->nr_stops--;
+	if (heap->nr_stops == 0)
+		atomic_store_explicit(&heap->slow, 0, memory_order_relaxed);
+	sf_lock_release(&heap->lock, SF_RANK_HEAP);
+}
+
+void sf_heap_stop_all(void)
+{
+	bool must_wait = false;
+
+	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		if (begin_stop(h) && h != sf_heap_own)
+			must_wait = true;
+	begin_stop(&sf_heap_common);
+	if (must_wait)
+		sf_fence_all();
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		if (h != sf_heap_own)
+			wait_until_idle(h);
+}
+
+void sf_heap_resume_all(void)
+{
+	sf_heap_resume(&sf_heap_common);
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		sf_heap_resume(h);
+	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
+}
+
+/*
+ * Changing hands
+ */
+
+struct sf_slab *sf_threads_adopt(struct sf_heap *heap, unsigned class)
+{
+	struct sf_slab *slab;
+
+	/* Racy: a slab that is missed is found the next time. */
+	if (__atomic_load_n(&sf_heap_common.bins[class].list,
+			    __ATOMIC_RELAXED) == NULL)
+		return NULL;
+	sf_lock_acquire(&sf_heap_common.lock, SF_RANK_HEAP);
+	slab = sf_heap_common.bins[class].list;
+	if (slab != NULL)
+		sf_slab_move(&sf_heap_common, heap, slab);
+	sf_lock_release(&sf_heap_common.lock, SF_RANK_HEAP);
+	return slab;
+}
+
+/*
+ * Give all slabs to the common heap, both being the caller's, and those without
+ * blocks in use to the pool.
+ */
+static void give_up(struct sf_heap *heap)
+{
+	sf_heap_collect(heap);
+	sf_heap_leave_bins(heap);
+	while (heap->slabs != NULL) {
+		struct sf_slab *slab = heap->slabs;
+
+		if (sf_slab_is_empty(heap, slab))
+			sf_slab_close(heap, slab);
+		else
+			sf_slab_move(heap, &sf_heap_common, slab);
+	}
+	/* What came into the list meanwhile is passed on. */
+	sf_heap_collect(heap);
+	sf_heap_collect(&sf_heap_common);
+	sf_heap_give_quota(heap);
+	set_up(heap, always_slow);
+}
+
+static void end_thread(void *arg)
+{
+	struct sf_heap *heap = arg;
+
+	ending = true;
+	sf_heap_own = &sf_heap_common;
+	sf_heap_stop(heap);
+	sf_lock_acquire(&sf_heap_common.lock, SF_RANK_HEAP);
+	give_up(heap);
+	sf_lock_release(&sf_heap_common.lock, SF_RANK_HEAP);
+	sf_lock_release(&heap->lock, SF_RANK_HEAP);
+
+	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
+	heap->in_use = false;
+	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
+}
+
+/* Threads that were freeing do not exist here: their bits are set. */
+static void collect_all_slabs(struct sf_heap *heap)
+{
+	struct sf_slab *next;
+
+	atomic_store(&heap->remote, NULL);
+	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
+		next = slab->all_next;
+		atomic_store(&slab->notified, 0);
+		sf_slab_collect(heap, slab);
+	}
+}
+
+void sf_heap_trim_all(void)
+{
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		sf_heap_trim(h);
+	sf_heap_trim(&sf_heap_common);
+}
+
+void sf_heap_fork_child(void)
+{
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		collect_all_slabs(h);
+	collect_all_slabs(&sf_heap_common);
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next) {
+		unsigned nr_stops = h->nr_stops;
+
+		if (h == sf_heap_own || !h->in_use)
+			continue;
+		give_up(h);
+		h->nr_stops = nr_stops;
+		atomic_store(&h->slow, 1);
+		h->in_use = false;
+	}
+	sf_heap_resume_all();
+}
