@@ -176,13 +176,12 @@ static bool next_word(struct sf_heap *heap, struct sf_bin *bin)
 		slab->avail &= (uint16_t)(slab->avail - 1);
 		if (sf_bits_get(&slab->free[word]) == 0)
 			continue;
-		if ((slab->idle >> cell & 1) != 0) {
-			slab->idle &= (uint16_t) ~(1u << cell);
-			sf_heap_sub_idle(heap, slab, 1);
-		} else if ((slab->clean >> cell & 1) != 0) {
-			slab->clean &= (uint16_t) ~(1u << cell);
-			sf_heap_regret(heap, 1);
+		if (!sf_slab_is_fine(slab)) {
+			part = word;
+			cell = 0;
 		}
+		if ((slab->clean >> cell & 1) != 0)
+			sf_heap_regret(heap, 1);
 		bin->word = &slab->free[word];
 		bin->size = slab->size;
 		bin->base = slab->addr + cell * SF_CELL_LEN +
@@ -192,61 +191,40 @@ static bool next_word(struct sf_heap *heap, struct sf_bin *bin)
 	return false;
 }
 
-/* The bin's word is used up: its cell is not idle, whatever was noted. */
-static void leave_word(struct sf_heap *heap, struct sf_bin *bin)
+/* The bin's slab is used up, or somebody else's turn. */
+static void leave_slab(struct sf_heap *heap, struct sf_bin *bin)
 {
 	struct sf_slab *slab = bin->slab;
 
-	if (slab == NULL || bin->word == &sf_no_blocks)
-		return;
-	sf_slab_settle(heap, slab,
-		       (unsigned)(bin->word - slab->free) >> slab->word_shift);
+	bin->slab = NULL;
 	bin->word = &sf_no_blocks;
-}
-
-static void *take_fine(struct sf_heap *heap, unsigned class)
-{
-	struct sf_bin *bin = &heap->bins[class];
-	uint64_t bits;
-
-	while ((bits = sf_bits_get(bin->word)) == 0) {
-		leave_word(heap, bin);
-		if (bin->slab != NULL && next_word(heap, bin))
-			continue;
-		bin->slab = NULL;
-		if (next_slab(heap, class) == NULL)
-			return NULL;
-		next_word(heap, bin);
-	}
-	sf_bits_set(bin->word, bits & (bits - 1));
-	return (void *)(bin->base + (size_t)__builtin_ctzll(bits) * bin->size);
-}
-
-static bool has_coarse(const struct sf_slab *slab)
-{
-	return (sf_bits_get(&slab->coarse.words[0]) |
-		(sf_classes[slab->class].nr_words > 1 ?
-			 sf_bits_get(&slab->coarse.words[1]) :
-			 0)) != 0;
-}
-
-static void *take_coarse(struct sf_heap *heap, unsigned class, bool *clean)
-{
-	struct sf_bin *bin = &heap->bins[class];
-
-	while (bin->slab == NULL || !has_coarse(bin->slab)) {
-		bin->slab = NULL;
-		if (next_slab(heap, class) == NULL)
-			return NULL;
-	}
-	return sf_slab_take_coarse(heap, bin->slab, clean);
+	if (slab != NULL)
+		sf_slab_settle(heap, slab);
 }
 
 void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
 {
+	struct sf_bin *bin = &heap->bins[class];
+	uint64_t bits;
+	uintptr_t addr;
+
+	while ((bits = sf_bits_get(bin->word)) == 0) {
+		if (bin->slab != NULL && next_word(heap, bin))
+			continue;
+		leave_slab(heap, bin);
+		if (next_slab(heap, class) == NULL)
+			return NULL;
+	}
+	sf_bits_set(bin->word, bits & (bits - 1));
+	addr = bin->base + (size_t)__builtin_ctzll(bits) * bin->size;
 	*clean = false;
-	return sf_class_is_fine(class) ? take_fine(heap, class) :
-					 take_coarse(heap, class, clean);
+	if (!sf_class_is_fine(class)) {
+		unsigned cells = sf_slab_cells(bin->slab,
+					       addr - bin->slab->addr);
+
+		*clean = (bin->slab->clean & cells) == cells;
+	}
+	return (void *)addr;
 }
 
 /*
@@ -387,10 +365,9 @@ void sf_heap_leave_bins(struct sf_heap *heap)
 
 		if (slab == NULL)
 			continue;
-		leave_word(heap, bin);
+		leave_slab(heap, bin);
 		slab->avail = (uint16_t)(SF_ALL_CELLS >>
 					 (16 - sf_classes[class].nr_words));
-		bin->slab = NULL;
 		sf_heap_list(heap, slab);
 	}
 }
@@ -413,7 +390,7 @@ void sf_heap_trim(struct sf_heap *heap)
 		next = slab->all_next;
 		if (slab->idle != 0)
 			sf_slab_purge(heap, slab);
-		if (sf_slab_is_empty(heap, slab))
+		if (sf_slab_is_empty(slab))
 			sf_slab_close(heap, slab);
 	}
 	sf_heap_give_quota(heap);

@@ -69,10 +69,9 @@ void *sf_malloc(size_t size)
 {
 	struct sf_heap *heap = sf_heap_own;
 
-	if (SF_LIKELY(size <= SF_FINE_MAX)) {
+	if (SF_LIKELY(size <= SF_SMALL_MAX)) {
 		if (SF_LIKELY(sf_heap_try(heap))) {
-			struct sf_bin *bin =
-				&heap->bins[sf_fine_class[(size + 15) / 16]];
+			struct sf_bin *bin = &heap->bins[sf_class_of(size)];
 			uint64_t bits = sf_bits_get(bin->word);
 
 			if (SF_LIKELY(bits != 0)) {
@@ -210,13 +209,9 @@ void sf_free(void *block)
 	const struct sf_pool *pool = sf_pool_first;
 	struct sf_heap *heap = sf_heap_own;
 	struct sf_slab *slab;
-	size_t offset;
-	uint32_t in;
-	uint32_t i;
-	unsigned word;
-	uint64_t full;
+	struct sf_spot spot;
+	unsigned cells;
 	uint64_t bits;
-	uint64_t remote;
 	uint64_t bit;
 
 	if (SF_UNLIKELY(block == NULL))
@@ -224,32 +219,25 @@ void sf_free(void *block)
 	if (SF_UNLIKELY(addr - pool->base >= sf_pool_len(pool)))
 		goto slow;
 	slab = sf_slab_of(pool, addr);
+	/* Where others freed blocks, their bits count too. */
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
 					     memory_order_relaxed) != heap ||
-			slab->class >= SF_NR_FINE))
-		goto slow;
-	/* As sf_slab_spot(); of words in a cell only the first may be full
-	   with other bits than the last. */
-	offset = addr & (SF_SLAB_LEN - 1);
-	in = (uint32_t)(offset & (SF_CELL_LEN - 1));
-	i = (uint32_t)(((uint64_t)in * slab->recip) >> 32);
-	word = ((unsigned)(offset >> SF_CELL_SHIFT) << slab->word_shift) +
-	       i / 64;
-	if (SF_UNLIKELY(i * slab->size != in || word >= SF_NR_WORDS))
+			atomic_load_explicit(&slab->notified,
+					     memory_order_relaxed) != 0 ||
+			!sf_slab_spot(slab, addr & (SF_SLAB_LEN - 1), &spot)))
 		goto slow;
 	if (SF_UNLIKELY(!sf_heap_try(heap))) {
 		sf_heap_leave(heap);
 		goto slow;
 	}
-	full = i < 64 ? slab->full : slab->last_full;
-	bit = (uint64_t)1 << (i % 64);
-	bits = sf_bits_get(&slab->free[word]);
-	remote = sf_bits_get(&slab->remote[word]);
-	if (SF_UNLIKELY(((bits | remote | ~full) & bit) != 0))
+	bit = (uint64_t)1 << spot.bit;
+	bits = sf_bits_get(&slab->free[spot.word]);
+	if (SF_UNLIKELY(((bits | ~spot.full) & bit) != 0))
 		sf_slab_bad_free(slab, addr);
-	sf_bits_set(&slab->free[word], bits | bit);
-	if (SF_UNLIKELY(bits == 0 || (bits | remote | bit) == full))
-		sf_slab_event(heap, slab, word);
+	sf_bits_set(&slab->free[spot.word], bits | bit);
+	cells = sf_slab_cells(slab, addr & (SF_SLAB_LEN - 1));
+	if (SF_UNLIKELY(sf_slab_is_event(slab, bits, bit, spot.full, cells)))
+		sf_slab_event(heap, slab, spot.word, cells);
 	sf_heap_leave(heap);
 	return;
 slow:

@@ -30,6 +30,7 @@ static void set_fine(struct sf_class *class, unsigned per_cell,
 	class->nr_cells = (uint8_t)nr_cells;
 	class->nr_words = (uint8_t)(nr_cells << shift);
 	class->word_shift = (uint8_t)shift;
+	class->last_word = (uint8_t)((1u << shift) - 1);
 	class->full = low_bits(shift == 0 ? per_cell : 64);
 	class->last_full = low_bits(last);
 }
@@ -47,8 +48,9 @@ static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
 					  SF_NR_CELLS);
 	class->nr_words = (uint8_t)((nr + 63) / 64);
 	class->word_shift = 0;
-	class->full = UINT64_MAX;
+	class->last_word = (uint8_t)(class->nr_words - 1);
 	class->last_full = low_bits(nr - (class->nr_words - 1u) * 64);
+	class->full = nr > 64 ? UINT64_MAX : class->last_full;
 }
 
 void sf_class_init(unsigned nr_cells)

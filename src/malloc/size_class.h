@@ -10,7 +10,7 @@
  *          blocks of less than 64 bytes uses its first cells only, as many as
  *          16 words have bits for.
  *  coarse  up to 32 KiB, eight sizes for each doubling, laid end to end over
- *          the whole slab; live blocks are counted for every cell.
+ *          the whole slab.
  *
  * At most 12.5 % of a block of more than 128 bytes is beyond the request.
  */
@@ -39,10 +39,11 @@ struct sf_class {
 	uint8_t nr_cells;   /* that a slab uses */
 	uint8_t nr_words;   /* that a slab uses */
 	uint8_t word_shift; /* fine: log2 of the words of a cell */
-	uint64_t full;	    /* fine: the bits of a cell's first word; all but
-			       the last word of a cell have 64 */
-	uint64_t last_full; /* the bits of a cell's last word; coarse: of the
-			       slab's last word */
+	uint8_t last_word;  /* mask of word numbers: last of cell or slab */
+	/* The bits of words: of the first of a cell (fine) or slab (coarse),
+	   and of the last; there are only these two, or all have 64. */
+	uint64_t full;
+	uint64_t last_full;
 };
 
 extern struct sf_class sf_classes[SF_NR_CLASSES];
@@ -52,6 +53,15 @@ extern uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
 
 /* Compute the tables. nr_cells: cells of a slab that may hold blocks. */
 void sf_class_init(unsigned nr_cells);
+
+/* The bits that a word of a slab has. */
+static inline uint64_t sf_class_full(const struct sf_class *class,
+				     unsigned word)
+{
+	return (word & class->last_word) == class->last_word ?
+		       class->last_full :
+		       class->full;
+}
 
 /* The class that serves size, at most SF_SMALL_MAX. */
 static inline unsigned sf_class_of(size_t size)

@@ -11,7 +11,7 @@
  */
 
 /* The bits of [first, end). */
-static unsigned cells(unsigned first, unsigned end)
+static unsigned cell_mask(unsigned first, unsigned end)
 {
 	return (SF_ALL_CELLS >> (SF_NR_CELLS - (end - first))) << first;
 }
@@ -21,24 +21,43 @@ static unsigned count(unsigned mask)
 	return (unsigned)__builtin_popcount(mask);
 }
 
-static bool is_fine(const struct sf_slab *slab)
-{
-	return slab->class < SF_NR_FINE;
-}
-
-/* Fine: whether no block of a cell is in use. */
-static bool cell_is_free(const struct sf_slab *slab, unsigned cell)
+/* Whether all blocks of a fine slab's cell are free. */
+static bool is_free_fine(const struct sf_slab *slab, unsigned cell)
 {
 	unsigned nr = 1u << slab->word_shift;
 	unsigned first = cell << slab->word_shift;
 
-	if (cell >= sf_classes[slab->class].nr_cells)
-		return true;
 	for (unsigned i = 0; i < nr; i++)
 		if (sf_bits_get(&slab->free[first + i]) !=
 		    (i + 1 == nr ? slab->last_full : slab->full))
 			return false;
 	return true;
+}
+
+/* Whether the blocks [first, last] of a coarse slab are free. */
+static bool are_free_coarse(const struct sf_slab *slab, unsigned first,
+			    unsigned last)
+{
+	for (unsigned i = first; i <= last; i++)
+		if ((sf_bits_get(&slab->free[i / 64]) >> (i % 64) & 1) == 0)
+			return false;
+	return true;
+}
+
+/* Whether no block that lies in a cell, or partly, is in use. */
+static bool cell_is_free(const struct sf_slab *slab, unsigned cell)
+{
+	const struct sf_class *class = &sf_classes[slab->class];
+	size_t start = cell * SF_CELL_LEN;
+	size_t first = start / class->size;
+	size_t last = (start + SF_CELL_LEN - 1) / class->size;
+
+	if (cell >= class->nr_cells)
+		return true;
+	if (sf_slab_is_fine(slab))
+		return is_free_fine(slab, cell);
+	return are_free_coarse(slab, (unsigned)first,
+			       (unsigned)sf_min(last, class->nr_blocks - 1u));
 }
 
 static void set_idle(struct sf_heap *heap, struct sf_slab *slab, unsigned mask)
@@ -47,6 +66,7 @@ static void set_idle(struct sf_heap *heap, struct sf_slab *slab, unsigned mask)
 	if (mask == 0)
 		return;
 	slab->idle |= (uint16_t)mask;
+	slab->clean &= (uint16_t)~mask;
 	sf_heap_add_idle(heap, slab, count(mask));
 }
 
@@ -60,24 +80,27 @@ static void clear_idle(struct sf_heap *heap, struct sf_slab *slab,
 	sf_heap_sub_idle(heap, slab, count(mask));
 }
 
-void sf_slab_settle(struct sf_heap *heap, struct sf_slab *slab, unsigned cell)
+void sf_slab_settle(struct sf_heap *heap, struct sf_slab *slab)
 {
-	if ((slab->idle >> cell & 1) != 0 && !cell_is_free(slab, cell))
-		clear_idle(heap, slab, 1u << cell);
+	unsigned stale = 0;
+
+	for (unsigned idle = slab->idle; idle != 0; idle &= idle - 1) {
+		unsigned cell = (unsigned)__builtin_ctz(idle);
+
+		if (!cell_is_free(slab, cell))
+			stale |= 1u << cell;
+	}
+	clear_idle(heap, slab, stale);
 }
 
-static void settle_all(struct sf_heap *heap, struct sf_slab *slab)
+bool sf_slab_is_empty(const struct sf_slab *slab)
 {
-	for (unsigned cell = 0; is_fine(slab) && cell < SF_NR_CELLS; cell++)
-		sf_slab_settle(heap, slab, cell);
-}
+	const struct sf_class *class = &sf_classes[slab->class];
 
-bool sf_slab_is_empty(struct sf_heap *heap, struct sf_slab *slab)
-{
-	if ((slab->idle | slab->clean) != SF_ALL_CELLS)
-		return false;
-	settle_all(heap, slab);
-	return (slab->idle | slab->clean) == SF_ALL_CELLS;
+	for (unsigned w = 0; w < class->nr_words; w++)
+		if (sf_bits_get(&slab->free[w]) != sf_class_full(class, w))
+			return false;
+	return true;
 }
 
 /*
@@ -107,18 +130,8 @@ static uint64_t pages_of_cells(unsigned mask)
 
 static void set_free_words(struct sf_slab *slab, const struct sf_class *class)
 {
-	unsigned per_cell = 1u << class->word_shift;
-
-	if (!is_fine(slab))
-		__builtin_memset(slab->coarse.live, 0,
-				 sizeof(slab->coarse.live));
-	for (unsigned w = 0; w < class->nr_words; w++) {
-		bool last = is_fine(slab) ? (w + 1) % per_cell == 0 :
-					    w + 1u == class->nr_words;
-
-		sf_bits_set(&slab->free[w],
-			    last ? class->last_full : class->full);
-	}
+	for (unsigned w = 0; w < class->nr_words; w++)
+		sf_bits_set(&slab->free[w], sf_class_full(class, w));
 }
 
 static void insert_in_all(struct sf_heap *heap, struct sf_slab *slab)
@@ -200,8 +213,7 @@ void sf_slab_move(struct sf_heap *from, struct sf_heap *to,
 /* Nobody needs an empty slab but the bin that takes blocks from it. */
 static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
 {
-	if (heap->bins[slab->class].slab != slab &&
-	    sf_slab_is_empty(heap, slab))
+	if (heap->bins[slab->class].slab != slab && sf_slab_is_empty(slab))
 		sf_slab_close(heap, slab);
 }
 
@@ -209,69 +221,46 @@ static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
  * Taking and freeing
  */
 
-/* The cells of a block of a coarse slab: first, and the one behind the last. */
-static void cells_of_block(const struct sf_slab *slab, size_t offset,
-			   unsigned *first, unsigned *end)
+/* Take over what others freed of a word. */
+static void merge_remote(struct sf_slab *slab, unsigned word)
 {
-	*first = (unsigned)(offset >> SF_CELL_SHIFT);
-	*end = (unsigned)((offset + slab->size - 1) >> SF_CELL_SHIFT) + 1;
+	uint64_t bits = sf_bits_get(&slab->free[word]);
+	uint64_t remote;
+
+	if (sf_bits_get(&slab->remote[word]) == 0)
+		return;
+	/* Acquire: the blocks' last users are done with them. */
+	remote = atomic_exchange(&slab->remote[word], 0);
+	if (SF_UNLIKELY((bits & remote) != 0))
+		sf_fatal("free(): a block of %u bytes in the 64 KiB from %p on "
+			 "was freed twice, by different threads",
+			 slab->size, (void *)slab->addr);
+	sf_bits_set(&slab->free[word], bits | remote);
 }
 
-void *sf_slab_take_coarse(struct sf_heap *heap, struct sf_slab *slab,
-			  bool *clean)
-{
-	unsigned word = sf_bits_get(&slab->coarse.words[0]) == 0;
-	uint64_t bits = sf_bits_get(&slab->coarse.words[word]);
-	unsigned i = word * 64 + (unsigned)__builtin_ctzll(bits);
-	size_t offset = (size_t)i * slab->size;
-	unsigned first;
-	unsigned end;
-	unsigned was_clean;
-
-	sf_bits_set(&slab->coarse.words[word], bits & (bits - 1));
-	cells_of_block(slab, offset, &first, &end);
-	for (unsigned cell = first; cell < end; cell++)
-		slab->coarse.live[cell]++;
-	clear_idle(heap, slab, cells(first, end));
-	was_clean = slab->clean & cells(first, end);
-	*clean = was_clean == cells(first, end);
-	if (was_clean != 0) {
-		slab->clean &= (uint16_t)~was_clean;
-		sf_heap_regret(heap, count(was_clean));
-	}
-	return (void *)(slab->addr + offset);
-}
-
-/* A block's bit was set: its cells may be idle now. */
-static void freed_coarse(struct sf_heap *heap, struct sf_slab *slab,
-			 size_t offset)
+/* Of these cells, set those idle that have become so. */
+static void note_idle(struct sf_heap *heap, struct sf_slab *slab,
+		      unsigned cells)
 {
 	unsigned idle = 0;
-	unsigned first;
-	unsigned end;
 
-	cells_of_block(slab, offset, &first, &end);
-	for (unsigned cell = first; cell < end; cell++)
-		if (--slab->coarse.live[cell] == 0)
+	slab->clean &= (uint16_t)~cells;
+	for (; cells != 0; cells &= cells - 1) {
+		unsigned cell = (unsigned)__builtin_ctz(cells);
+
+		if (cell_is_free(slab, cell))
 			idle |= 1u << cell;
+	}
 	set_idle(heap, slab, idle);
-	sf_heap_list(heap, slab);
 }
 
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word)
+void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word,
+		   unsigned cells)
 {
-	unsigned cell = word >> slab->word_shift;
-	uint64_t remote = sf_bits_get(&slab->remote[word]);
-
 	slab->avail |= (uint16_t)(1u << word);
-	if (remote != 0) {
-		remote = atomic_exchange(&slab->remote[word], 0);
-		sf_bits_set(&slab->free[word],
-			    sf_bits_get(&slab->free[word]) | remote);
-	}
+	merge_remote(slab, word);
 	sf_heap_list(heap, slab);
-	if (cell_is_free(slab, cell))
-		set_idle(heap, slab, 1u << cell);
+	note_idle(heap, slab, cells);
 	close_if_empty(heap, slab);
 }
 
@@ -291,81 +280,62 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 {
 	size_t offset = addr - slab->addr;
 	struct sf_spot spot;
+	unsigned cells;
 	uint64_t bits;
-	uint64_t remote;
 	uint64_t bit;
 
 	if (!sf_slab_spot(slab, offset, &spot))
 		sf_slab_bad_free(slab, addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
-	remote = sf_bits_get(&slab->remote[spot.word]);
-	if (SF_UNLIKELY(((bits | remote | ~spot.full) & bit) != 0))
+	if (SF_UNLIKELY(((bits | sf_bits_get(&slab->remote[spot.word]) |
+			  ~spot.full) &
+			 bit) != 0))
 		sf_slab_bad_free(slab, addr);
 	sf_bits_set(&slab->free[spot.word], bits | bit);
-	if (!is_fine(slab)) {
-		freed_coarse(heap, slab, offset);
-		close_if_empty(heap, slab);
-	} else if (bits == 0 || (bits | remote | bit) == spot.full) {
-		sf_slab_event(heap, slab, spot.word);
-	}
+	cells = sf_slab_cells(slab, offset);
+	if (sf_slab_is_event(slab, bits, bit, spot.full, cells))
+		sf_slab_event(heap, slab, spot.word, cells);
 }
 
-/* The owner's share of a word that others freed blocks of. */
-static void collect_word(struct sf_heap *heap, struct sf_slab *slab,
-			 unsigned word)
+/* The cells that any of a word's blocks lie in. */
+static unsigned cells_of_word(const struct sf_slab *slab, unsigned word)
 {
-	/* Acquire: the blocks' last users are done with them. */
-	uint64_t remote = atomic_exchange(&slab->remote[word], 0);
-	uint64_t bits = sf_bits_get(&slab->free[word]);
-
-	if (SF_UNLIKELY((bits & remote) != 0))
-		sf_fatal("free(%p): a block of %u bytes was freed twice, by "
-			 "different threads",
-			 (void *)slab->addr, slab->size);
-	sf_bits_set(&slab->free[word], bits | remote);
-	slab->avail |= (uint16_t)(1u << word);
-	if (is_fine(slab)) {
-		unsigned cell = word >> slab->word_shift;
-
-		if (cell_is_free(slab, cell))
-			set_idle(heap, slab, 1u << cell);
-		return;
-	}
-	for (; remote != 0; remote &= remote - 1)
-		freed_coarse(heap, slab,
-			     (word * 64 + (size_t)__builtin_ctzll(remote)) *
-				     slab->size);
+	if (sf_slab_is_fine(slab))
+		return 1u << (word >> slab->word_shift);
+	return (1u << sf_classes[slab->class].nr_cells) - 1;
 }
 
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab)
 {
 	unsigned nr_words = sf_classes[slab->class].nr_words;
-	bool any = false;
+	unsigned cells = 0;
 
 	for (unsigned word = 0; word < nr_words; word++) {
 		if (sf_bits_get(&slab->remote[word]) == 0)
 			continue;
-		collect_word(heap, slab, word);
-		any = true;
+		merge_remote(slab, word);
+		slab->avail |= (uint16_t)(1u << word);
+		cells |= cells_of_word(slab, word);
 	}
-	if (any) {
-		sf_heap_list(heap, slab);
-		close_if_empty(heap, slab);
-	}
-	return any;
+	if (cells == 0)
+		return false;
+	sf_heap_list(heap, slab);
+	note_idle(heap, slab, cells & ~(unsigned)slab->idle);
+	close_if_empty(heap, slab);
+	return true;
 }
 
 /*
  * Releasing
  */
 
-/* Nothing is taken from the bin's cell until it is chosen again. */
+/* Nothing is taken from a cell that is released until it is chosen again. */
 static void leave_cell(struct sf_heap *heap, struct sf_slab *slab)
 {
 	struct sf_bin *bin = &heap->bins[slab->class];
 
-	if (bin->slab != slab || !is_fine(slab) || bin->word == &sf_no_blocks)
+	if (bin->slab != slab || bin->word == &sf_no_blocks)
 		return;
 	if (sf_bits_get(bin->word) != 0)
 		slab->avail |= (uint16_t)(1u << (bin->word - slab->free));
@@ -385,7 +355,7 @@ static unsigned release_cells(struct sf_slab *slab, unsigned first,
 	    !sf_release_pages(slab->addr + first * SF_CELL_LEN,
 			      (end - first) * SF_CELL_LEN, &was_locked))
 		return 0;
-	return cells(first, end);
+	return cell_mask(first, end);
 }
 
 unsigned sf_slab_purge(struct sf_heap *heap, struct sf_slab *slab)
@@ -395,7 +365,7 @@ unsigned sf_slab_purge(struct sf_heap *heap, struct sf_slab *slab)
 	unsigned end;
 
 	leave_cell(heap, slab);
-	settle_all(heap, slab);
+	sf_slab_settle(heap, slab);
 	for (first = 0; first < SF_NR_CELLS; first = end) {
 		for (end = first; end < SF_NR_CELLS; end++)
 			if ((slab->idle >> end & 1) == 0)

@@ -12,11 +12,13 @@
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
  *
- * For each cell of 4 KiB two bits tell what it holds when no block in it is in
- * use: `idle`: old contents, counted as retained by the heap; `clean`: none.
- * Neither: blocks are in use. Of a fine slab the cell that blocks are being
- * taken from may be idle and in use, until the next one is chosen: so the count
- * is never too low.
+ * For each cell of 4 KiB two bits tell what it holds:
+ *
+ *	idle      no block of it is in use; old contents. Counted as retained by
+ *		  the heap. In the slab that a bin takes blocks from it may be
+ *		  set although blocks are in use: the count is never too low.
+ *	clean     no block of it was freed since its page came from the kernel:
+ *		  what is not in use reads as zeros.
  *
  * Not locked: all but free() from another thread needs the owner's heap (see
  * heap.h).
@@ -37,8 +39,8 @@ struct sf_slab {
 	/* What free() reads. Written by the owner. */
 	_Atomic(struct sf_heap *) owner; /* NULL: not a slab */
 	uintptr_t addr;
-	uint64_t full;	    /* the bits of a cell's first word */
-	uint64_t last_full; /* the bits of its last word */
+	uint64_t full; /* as in struct sf_class */
+	uint64_t last_full;
 	uint32_t size;
 	uint32_t recip;
 	uint8_t class;
@@ -54,10 +56,6 @@ struct sf_slab {
 
 	union {
 		_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
-		struct {
-			_Atomic uint64_t words[2];
-			uint8_t live[SF_NR_CELLS]; /* blocks in use in a cell */
-		} coarse;
 		/* Not a slab: pages of the large block that starts here. */
 		_Atomic uint32_t start[SF_UNIT_STARTS];
 	};
@@ -87,28 +85,33 @@ struct sf_spot {
 	uint64_t full; /* all bits of the word */
 };
 
+static inline bool sf_slab_is_fine(const struct sf_slab *slab)
+{
+	return slab->class < SF_NR_FINE;
+}
+
 /* False when offset is not the start of a block. */
 static inline bool sf_slab_spot(const struct sf_slab *slab, size_t offset,
 				struct sf_spot *out)
 {
-	size_t mask = slab->class < SF_NR_FINE ? SF_CELL_LEN - 1 :
-						 SF_SLAB_LEN - 1;
+	size_t mask = sf_slab_is_fine(slab) ? SF_CELL_LEN - 1 : SF_SLAB_LEN - 1;
+	size_t cell = sf_slab_is_fine(slab) ? offset >> SF_CELL_SHIFT : 0;
 	uint32_t in = (uint32_t)(offset & mask);
 	uint32_t i = (uint32_t)(((uint64_t)in * slab->recip) >> 32);
-	unsigned last = slab->class < SF_NR_FINE ?
-				(1u << slab->word_shift) - 1 :
-				sf_classes[slab->class].nr_words - 1u;
 
-	if (slab->class < SF_NR_FINE)
-		out->word = (unsigned)(offset >> SF_CELL_SHIFT)
-			    << slab->word_shift;
-	else
-		out->word = 0;
-	out->word += i / 64;
+	out->word = (unsigned)(cell << slab->word_shift) + i / 64;
 	out->bit = i % 64;
-	out->full = i / 64 == last ? slab->last_full : slab->full;
-	return i * slab->size == in && i / 64 <= last &&
-	       out->word < SF_NR_WORDS;
+	out->full = i < 64 ? slab->full : slab->last_full;
+	return i * slab->size == in && out->word < SF_NR_WORDS;
+}
+
+/* The cells that a block of a slab lies in, one bit each. */
+static inline unsigned sf_slab_cells(const struct sf_slab *slab, size_t offset)
+{
+	unsigned first = (unsigned)(offset >> SF_CELL_SHIFT);
+	unsigned last = (unsigned)((offset + slab->size - 1) >> SF_CELL_SHIFT);
+
+	return ((2u << last) - 1) & ~((1u << first) - 1);
 }
 
 static inline struct sf_slab *sf_slab_of(const struct sf_pool *pool,
@@ -129,21 +132,32 @@ void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab);
 void sf_slab_move(struct sf_heap *from, struct sf_heap *to,
 		  struct sf_slab *slab);
 
-/* Whether no block is in use. Corrects stale idle bits. */
-bool sf_slab_is_empty(struct sf_heap *heap, struct sf_slab *slab);
-
-/* A free block of a coarse slab; there is one. */
-void *sf_slab_take_coarse(struct sf_heap *heap, struct sf_slab *slab,
-			  bool *clean);
+/* Whether no block is in use. */
+bool sf_slab_is_empty(const struct sf_slab *slab);
 
 /* Free the owner's block. Fatal, with the pointer, when it is not in use. */
 void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 
 /*
- * What follows when a word of a fine slab got its first free block, or all its
- * blocks are free.
+ * What follows when a word got its first free block, or a free made cells idle
+ * that were not.
  */
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word);
+void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word,
+		   unsigned cells);
+
+/*
+ * Whether freeing a block calls for that. bits and full are the word's, before
+ * and at most.
+ */
+static inline bool sf_slab_is_event(const struct sf_slab *slab, uint64_t bits,
+				    uint64_t bit, uint64_t full, unsigned cells)
+{
+	if (bits == 0)
+		return true;
+	if (sf_slab_is_fine(slab))
+		return (bits | bit) == full && (slab->idle & cells) == 0;
+	return (slab->idle & cells) != cells || (slab->clean & cells) != 0;
+}
 
 /* Take over what other threads freed. Returns whether there was any. */
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab);
@@ -151,8 +165,8 @@ bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab);
 /* Release idle cells. Returns how many. */
 unsigned sf_slab_purge(struct sf_heap *heap, struct sf_slab *slab);
 
-/* Forget that a cell is idle when it is not. */
-void sf_slab_settle(struct sf_heap *heap, struct sf_slab *slab, unsigned cell);
+/* Forget that cells are idle which are not: the bin takes from another slab. */
+void sf_slab_settle(struct sf_heap *heap, struct sf_slab *slab);
 
 SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);
 

@@ -240,7 +240,7 @@ static void give_up(struct sf_heap *heap)
 	while (heap->slabs != NULL) {
 		struct sf_slab *slab = heap->slabs;
 
-		if (sf_slab_is_empty(heap, slab))
+		if (sf_slab_is_empty(slab))
 			sf_slab_close(heap, slab);
 		else
 			sf_slab_move(heap, &sf_heap_common, slab);
