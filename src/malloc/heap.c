@@ -7,9 +7,10 @@
 #include "vm/retain.h"
 
 /* Cells. A page each, or a part of one. */
-#define QUOTA_STEP   ((size_t)16)
-#define TARGET_FLOOR ((size_t)64)
-#define TARGET_DECAY 16
+#define QUOTA_STEP ((size_t)16)
+
+/* No heap takes more than this part of what may be retained. */
+#define HEAP_SHARE 2
 
 _Atomic uint64_t sf_no_blocks;
 
@@ -23,11 +24,10 @@ void sf_heap_list(struct sf_heap *heap, struct sf_slab *slab)
 
 	if (slab->listed || bin->slab == slab)
 		return;
-	slab->next = bin->list;
-	slab->link = &bin->list;
-	if (slab->next != NULL)
-		slab->next->link = &slab->next;
-	bin->list = slab;
+	slab->next = NULL;
+	slab->link = bin->list_end;
+	*bin->list_end = slab;
+	bin->list_end = &slab->next;
 	slab->listed = true;
 }
 
@@ -44,6 +44,8 @@ void sf_heap_unlist(struct sf_heap *heap, struct sf_slab *slab)
 	*slab->link = slab->next;
 	if (slab->next != NULL)
 		slab->next->link = slab->link;
+	else
+		bin->list_end = slab->link;
 	slab->listed = false;
 }
 
@@ -70,19 +72,6 @@ static void remove_idle(struct sf_heap *heap, struct sf_slab *slab)
 	slab->waiting = false;
 }
 
-static size_t target_max(void)
-{
-	return sf_retain_bound() >> SF_CELL_SHIFT;
-}
-
-void sf_heap_regret(struct sf_heap *heap, unsigned nr_cells)
-{
-	size_t nr = sf_min(nr_cells, heap->regret);
-
-	heap->regret -= nr;
-	heap->target = sf_min(heap->target + nr, target_max());
-}
-
 /* Release idle cells of the slab that has some for longest. */
 static size_t purge_oldest(struct sf_heap *heap)
 {
@@ -92,16 +81,14 @@ static size_t purge_oldest(struct sf_heap *heap)
 	/* A slab without a whole idle page gives none: the next one. */
 	for (; slab != NULL && nr == 0; slab = slab->idle_next)
 		nr = sf_slab_purge(heap, slab);
-	heap->regret = sf_min(heap->regret + nr, target_max());
-	heap->target = sf_max(heap->target -
-				      sf_min(heap->target, nr / TARGET_DECAY),
-			      TARGET_FLOOR);
 	return nr;
 }
 
 static bool grow_quota(struct sf_heap *heap)
 {
-	if (heap->quota + QUOTA_STEP > heap->target ||
+	size_t max = sf_retain_bound() / HEAP_SHARE >> SF_CELL_SHIFT;
+
+	if (heap->quota + QUOTA_STEP > max ||
 	    !sf_retain_try(QUOTA_STEP << SF_CELL_SHIFT))
 		return false;
 	heap->quota += QUOTA_STEP;
@@ -164,7 +151,7 @@ static struct sf_slab *next_slab(struct sf_heap *heap, unsigned class)
 }
 
 /* Take from the next word of the bin's slab. False when it has none. */
-static bool next_word(struct sf_heap *heap, struct sf_bin *bin)
+static bool next_word(struct sf_bin *bin)
 {
 	struct sf_slab *slab = bin->slab;
 
@@ -180,8 +167,6 @@ static bool next_word(struct sf_heap *heap, struct sf_bin *bin)
 			part = word;
 			cell = 0;
 		}
-		if ((slab->clean >> cell & 1) != 0)
-			sf_heap_regret(heap, 1);
 		bin->word = &slab->free[word];
 		bin->size = slab->size;
 		bin->base = slab->addr + cell * SF_CELL_LEN +
@@ -205,26 +190,22 @@ static void leave_slab(struct sf_heap *heap, struct sf_bin *bin)
 void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
 {
 	struct sf_bin *bin = &heap->bins[class];
-	uint64_t bits;
-	uintptr_t addr;
+	void *block;
+	unsigned cells;
 
-	while ((bits = sf_bits_get(bin->word)) == 0) {
-		if (bin->slab != NULL && next_word(heap, bin))
+	*clean = false;
+	while ((block = sf_heap_take_quick(heap, class)) == NULL) {
+		if (bin->slab != NULL && next_word(bin))
 			continue;
 		leave_slab(heap, bin);
 		if (next_slab(heap, class) == NULL)
 			return NULL;
 	}
-	sf_bits_set(bin->word, bits & (bits - 1));
-	addr = bin->base + (size_t)__builtin_ctzll(bits) * bin->size;
-	*clean = false;
-	if (!sf_class_is_fine(class)) {
-		unsigned cells = sf_slab_cells(bin->slab,
-					       addr - bin->slab->addr);
-
-		*clean = (bin->slab->clean & cells) == cells;
-	}
-	return (void *)addr;
+	if (sf_class_is_fine(class))
+		return block;
+	cells = sf_slab_cells(bin->slab, (uintptr_t)block - bin->slab->addr);
+	*clean = (bin->slab->clean & cells) == cells;
+	return block;
 }
 
 /*

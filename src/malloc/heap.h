@@ -35,7 +35,10 @@ struct sf_bin {
 	size_t size;	/* of a block */
 
 	struct sf_slab *slab; /* the word's; coarse: to take from */
-	struct sf_slab *list; /* slabs that may have free blocks */
+	/* Slabs that may have free blocks; the one that waited longest first,
+	   since it gathered most. */
+	struct sf_slab *list;
+	struct sf_slab **list_end;
 };
 
 struct sf_heap {
@@ -51,8 +54,6 @@ struct sf_heap {
 	struct sf_slab **idle_end;
 	size_t nr_idle; /* idle cells, at most quota */
 	size_t quota;	/* cells counted as retained */
-	size_t target;	/* what quota may grow to */
-	size_t regret;	/* cells released, and not asked for since */
 
 	/* Changed by other threads. */
 	struct sf_lock lock SF_CACHE_ALIGNED;
@@ -126,6 +127,18 @@ void sf_heap_fork_child(void);
 
 /* The following need the heap to oneself. */
 
+/* A block of the word that the bin takes from; NULL: it has none left. */
+static inline void *sf_heap_take_quick(struct sf_heap *heap, unsigned class)
+{
+	struct sf_bin *bin = &heap->bins[class];
+	uint64_t bits = sf_bits_get(bin->word);
+
+	if (SF_UNLIKELY(bits == 0))
+		return NULL;
+	sf_bits_set(bin->word, bits & (bits - 1));
+	return (void *)(bin->base + (size_t)__builtin_ctzll(bits) * bin->size);
+}
+
 /* A block, or NULL. *clean: it is known to read as zeros. */
 void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean);
 
@@ -135,9 +148,6 @@ void sf_heap_add_idle(struct sf_heap *heap, struct sf_slab *slab,
 /* Cells are idle no longer. */
 void sf_heap_sub_idle(struct sf_heap *heap, struct sf_slab *slab,
 		      unsigned nr_cells);
-
-/* Cells without contents are needed, of which some may have been released. */
-void sf_heap_regret(struct sf_heap *heap, unsigned nr_cells);
 
 /* Put a slab that may have free blocks into its bin's list. */
 void sf_heap_list(struct sf_heap *heap, struct sf_slab *slab);

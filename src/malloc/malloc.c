@@ -68,24 +68,22 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 void *sf_malloc(size_t size)
 {
 	struct sf_heap *heap = sf_heap_own;
+	unsigned class;
+	void *block;
+	bool clean;
 
-	if (SF_LIKELY(size <= SF_SMALL_MAX)) {
-		if (SF_LIKELY(sf_heap_try(heap))) {
-			struct sf_bin *bin = &heap->bins[sf_class_of(size)];
-			uint64_t bits = sf_bits_get(bin->word);
-
-			if (SF_LIKELY(bits != 0)) {
-				size_t i = (size_t)__builtin_ctzll(bits);
-				uintptr_t addr = bin->base + i * bin->size;
-
-				sf_bits_set(bin->word, bits & (bits - 1));
-				sf_heap_leave(heap);
-				return (void *)addr;
-			}
-		}
+	if (SF_UNLIKELY(size > SF_SMALL_MAX))
+		return malloc_slow(size);
+	class = sf_class_of(size);
+	if (SF_UNLIKELY(!sf_heap_try(heap))) {
 		sf_heap_leave(heap);
+		return malloc_slow(size);
 	}
-	return malloc_slow(size);
+	block = sf_heap_take_quick(heap, class);
+	if (SF_UNLIKELY(block == NULL))
+		block = sf_heap_take(heap, class, &clean);
+	sf_heap_leave(heap);
+	return SF_LIKELY(block != NULL) ? block : no_memory();
 }
 
 void *sf_calloc(size_t nr, size_t size)
@@ -187,6 +185,8 @@ static __attribute__((noinline)) void free_slow(void *block)
 	struct sf_heap *owner;
 	struct sf_slab *slab;
 
+	if (block == NULL)
+		return;
 	if (pool == NULL)
 		foreign("free", block);
 	slab = sf_slab_of(pool, addr);
@@ -206,25 +206,24 @@ static __attribute__((noinline)) void free_slow(void *block)
 void sf_free(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
-	const struct sf_pool *pool = sf_pool_first;
+	size_t at = addr - sf_pool_first.base;
+	size_t offset = addr & (SF_SLAB_LEN - 1);
 	struct sf_heap *heap = sf_heap_own;
 	struct sf_slab *slab;
 	struct sf_spot spot;
-	unsigned cells;
 	uint64_t bits;
 	uint64_t bit;
 
-	if (SF_UNLIKELY(block == NULL))
-		return;
-	if (SF_UNLIKELY(addr - pool->base >= sf_pool_len(pool)))
+	if (SF_UNLIKELY(at >= atomic_load_explicit(&sf_pool_first.len,
+						   memory_order_relaxed)))
 		goto slow;
-	slab = sf_slab_of(pool, addr);
+	slab = &sf_pool_first.slabs[at >> SF_UNIT_SHIFT];
 	/* Where others freed blocks, their bits count too. */
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
 					     memory_order_relaxed) != heap ||
 			atomic_load_explicit(&slab->notified,
 					     memory_order_relaxed) != 0 ||
-			!sf_slab_spot(slab, addr & (SF_SLAB_LEN - 1), &spot)))
+			!sf_slab_spot(slab, offset, &spot)))
 		goto slow;
 	if (SF_UNLIKELY(!sf_heap_try(heap))) {
 		sf_heap_leave(heap);
@@ -235,9 +234,8 @@ void sf_free(void *block)
 	if (SF_UNLIKELY(((bits | ~spot.full) & bit) != 0))
 		sf_slab_bad_free(slab, addr);
 	sf_bits_set(&slab->free[spot.word], bits | bit);
-	cells = sf_slab_cells(slab, addr & (SF_SLAB_LEN - 1));
-	if (SF_UNLIKELY(sf_slab_is_event(slab, bits, bit, spot.full, cells)))
-		sf_slab_event(heap, slab, spot.word, cells);
+	if (SF_UNLIKELY(sf_slab_is_event(slab, offset, bits, bit, spot.full)))
+		sf_slab_event(heap, slab, offset, spot.word);
 	sf_heap_leave(heap);
 	return;
 slow:
@@ -302,11 +300,11 @@ void *sf_realloc(void *block, size_t size)
 
 	if (block == NULL)
 		return sf_malloc(size);
+	len = sf_malloc_len("realloc", block);
 	if (size == 0) {
 		sf_free(block);
 		return NULL;
 	}
-	len = sf_malloc_len("realloc", block);
 	if (len <= SF_SMALL_MAX && fits(len, size))
 		return block;
 	if (size > MAX_LEN)

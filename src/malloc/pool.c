@@ -15,12 +15,13 @@
 /* What is kept however little was reused so far, and how the target falls. */
 #define TARGET_FLOOR_LEN ((size_t)4 << 20)
 #define TARGET_DECAY	 16
+#define GAIN		 4
 
 /* A run of used pages is released in pieces of at most this. */
 #define PURGE_PAGES ((size_t)512)
 
 struct sf_pool sf_pools[SF_MAX_REGIONS];
-struct sf_pool *sf_pool_first = &sf_pools[0];
+struct sf_pool_first sf_pool_first;
 
 static size_t unit_pages(void)
 {
@@ -68,6 +69,18 @@ static int pool_at(size_t i, struct sf_pool **out)
 	return err;
 }
 
+/* The first pool is the one that has units first. */
+static void note_first(struct sf_pool *pool)
+{
+	if (sf_pool_first.slabs == NULL) {
+		sf_pool_first.base = pool->base;
+		sf_pool_first.slabs = pool->slabs;
+	}
+	if (sf_pool_first.slabs == pool->slabs)
+		atomic_store_explicit(&sf_pool_first.len, sf_pool_len(pool),
+				      memory_order_relaxed);
+}
+
 /* Make the headers of all units below page `end` accessible. */
 static int grow_headers(struct sf_pool *pool, size_t end)
 {
@@ -89,8 +102,7 @@ static int grow_headers(struct sf_pool *pool, size_t end)
 					      len / sizeof(struct sf_slab)
 						      << SF_UNIT_SHIFT,
 					      memory_order_relaxed);
-			if (sf_pool_len(sf_pool_first) == 0)
-				sf_pool_first = pool;
+			note_first(pool);
 		}
 	}
 	sf_lock_release(&pool->grow, SF_RANK_POOL);
@@ -117,7 +129,7 @@ static void regret(struct sf_pool *pool, size_t nr)
 {
 	nr = sf_min(nr, pool->regret);
 	pool->regret -= nr;
-	pool->target = sf_min(pool->target + nr, target_max());
+	pool->target = sf_min(pool->target + GAIN * nr, target_max());
 }
 
 /* nr pages go back to the kernel. Called under lock. */

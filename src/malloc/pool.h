@@ -57,8 +57,13 @@ struct sf_pool {
 /* One for each region, by its number; most stay empty. */
 extern struct sf_pool sf_pools[SF_MAX_REGIONS];
 
-/* The first one, where nearly every block lies. */
-extern struct sf_pool *sf_pool_first;
+/* The first one, where nearly every block lies; a copy to be read quickly. */
+struct sf_pool_first {
+	uintptr_t base;
+	_Atomic size_t len;
+	struct sf_slab *slabs;
+};
+extern struct sf_pool_first sf_pool_first;
 
 /* Have a pool, so that the first block needs no spare mapping. 0 or -errno. */
 int sf_pool_init(void);
@@ -105,10 +110,6 @@ static inline size_t sf_pool_len(const struct sf_pool *pool)
 /* The pool of an address, or NULL. */
 static inline struct sf_pool *sf_pool_of(uintptr_t addr)
 {
-	struct sf_pool *pool = sf_pool_first;
-
-	if (SF_LIKELY(addr - pool->base < sf_pool_len(pool)))
-		return pool;
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (addr - sf_pools[i].base < sf_pool_len(&sf_pools[i]))
 			return &sf_pools[i];

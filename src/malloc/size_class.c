@@ -35,6 +35,21 @@ static void set_fine(struct sf_class *class, unsigned per_cell,
 	class->last_full = low_bits(last);
 }
 
+static void set_cell_bits(struct sf_class *class)
+{
+	for (unsigned cell = 0; cell < SF_NR_CELLS; cell++) {
+		size_t start = cell * SF_CELL_LEN;
+		size_t first = start / class->size;
+		size_t end = (start + SF_CELL_LEN - 1) / class->size + 1;
+
+		end = sf_min(end, class->nr_blocks);
+		class->cell_bits[cell] =
+			first < end ? low_bits((unsigned)end) &
+					      ~low_bits((unsigned)first) :
+				      0;
+	}
+}
+
 static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
 {
 	unsigned shift = 6 + step / 8;
@@ -51,6 +66,8 @@ static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
 	class->last_word = (uint8_t)(class->nr_words - 1);
 	class->last_full = low_bits(nr - (class->nr_words - 1u) * 64);
 	class->full = nr > 64 ? UINT64_MAX : class->last_full;
+	if (nr <= 64)
+		set_cell_bits(class);
 }
 
 void sf_class_init(unsigned nr_cells)

@@ -44,6 +44,8 @@ struct sf_class {
 	   and of the last; there are only these two, or all have 64. */
 	uint64_t full;
 	uint64_t last_full;
+	/* Coarse, one word: the blocks that lie in a cell, or partly. */
+	uint64_t cell_bits[SF_NR_CELLS];
 };
 
 extern struct sf_class sf_classes[SF_NR_CLASSES];

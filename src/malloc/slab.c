@@ -34,11 +34,19 @@ static bool is_free_fine(const struct sf_slab *slab, unsigned cell)
 	return true;
 }
 
-/* Whether the blocks [first, last] of a coarse slab are free. */
-static bool are_free_coarse(const struct sf_slab *slab, unsigned first,
-			    unsigned last)
+/* The same of the blocks that lie in a coarse slab's cell, or partly. */
+static bool is_free_coarse(const struct sf_slab *slab, unsigned cell)
 {
-	for (unsigned i = first; i <= last; i++)
+	const struct sf_class *class = &sf_classes[slab->class];
+	size_t start = cell * SF_CELL_LEN;
+	size_t end;
+
+	if (class->nr_words == 1)
+		return (~sf_bits_get(&slab->free[0]) &
+			class->cell_bits[cell]) == 0;
+	end = sf_min((start + SF_CELL_LEN - 1) / class->size + 1,
+		     class->nr_blocks);
+	for (size_t i = start / class->size; i < end; i++)
 		if ((sf_bits_get(&slab->free[i / 64]) >> (i % 64) & 1) == 0)
 			return false;
 	return true;
@@ -47,17 +55,10 @@ static bool are_free_coarse(const struct sf_slab *slab, unsigned first,
 /* Whether no block that lies in a cell, or partly, is in use. */
 static bool cell_is_free(const struct sf_slab *slab, unsigned cell)
 {
-	const struct sf_class *class = &sf_classes[slab->class];
-	size_t start = cell * SF_CELL_LEN;
-	size_t first = start / class->size;
-	size_t last = (start + SF_CELL_LEN - 1) / class->size;
-
-	if (cell >= class->nr_cells)
+	if (cell >= sf_classes[slab->class].nr_cells)
 		return true;
-	if (sf_slab_is_fine(slab))
-		return is_free_fine(slab, cell);
-	return are_free_coarse(slab, (unsigned)first,
-			       (unsigned)sf_min(last, class->nr_blocks - 1u));
+	return sf_slab_is_fine(slab) ? is_free_fine(slab, cell) :
+				       is_free_coarse(slab, cell);
 }
 
 static void set_idle(struct sf_heap *heap, struct sf_slab *slab, unsigned mask)
@@ -166,6 +167,7 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	slab->size = class->size;
 	slab->recip = class->recip;
 	slab->class = (uint8_t)number;
+	slab->span_shift = number < SF_NR_FINE ? SF_CELL_SHIFT : SF_SLAB_SHIFT;
 	slab->word_shift = class->word_shift;
 	slab->avail = (uint16_t)(SF_ALL_CELLS >> (16 - class->nr_words));
 	slab->listed = false;
@@ -254,13 +256,13 @@ static void note_idle(struct sf_heap *heap, struct sf_slab *slab,
 	set_idle(heap, slab, idle);
 }
 
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word,
-		   unsigned cells)
+void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
+		   unsigned word)
 {
 	slab->avail |= (uint16_t)(1u << word);
 	merge_remote(slab, word);
 	sf_heap_list(heap, slab);
-	note_idle(heap, slab, cells);
+	note_idle(heap, slab, sf_slab_cells(slab, offset));
 	close_if_empty(heap, slab);
 }
 
@@ -280,7 +282,6 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 {
 	size_t offset = addr - slab->addr;
 	struct sf_spot spot;
-	unsigned cells;
 	uint64_t bits;
 	uint64_t bit;
 
@@ -293,9 +294,8 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 			 bit) != 0))
 		sf_slab_bad_free(slab, addr);
 	sf_bits_set(&slab->free[spot.word], bits | bit);
-	cells = sf_slab_cells(slab, offset);
-	if (sf_slab_is_event(slab, bits, bit, spot.full, cells))
-		sf_slab_event(heap, slab, spot.word, cells);
+	if (sf_slab_is_event(slab, offset, bits, bit, spot.full))
+		sf_slab_event(heap, slab, offset, spot.word);
 }
 
 /* The cells that any of a word's blocks lie in. */

@@ -44,6 +44,7 @@ struct sf_slab {
 	uint32_t size;
 	uint32_t recip;
 	uint8_t class;
+	uint8_t span_shift; /* fine: log2 of a cell's bytes, else a slab's */
 	uint8_t word_shift;
 	bool listed;	/* in its bin's list */
 	bool waiting;	/* in its heap's list of slabs with idle cells */
@@ -94,12 +95,11 @@ static inline bool sf_slab_is_fine(const struct sf_slab *slab)
 static inline bool sf_slab_spot(const struct sf_slab *slab, size_t offset,
 				struct sf_spot *out)
 {
-	size_t mask = sf_slab_is_fine(slab) ? SF_CELL_LEN - 1 : SF_SLAB_LEN - 1;
-	size_t cell = sf_slab_is_fine(slab) ? offset >> SF_CELL_SHIFT : 0;
-	uint32_t in = (uint32_t)(offset & mask);
+	size_t span = offset >> slab->span_shift;
+	uint32_t in = (uint32_t)(offset - (span << slab->span_shift));
 	uint32_t i = (uint32_t)(((uint64_t)in * slab->recip) >> 32);
 
-	out->word = (unsigned)(cell << slab->word_shift) + i / 64;
+	out->word = (unsigned)(span << slab->word_shift) + i / 64;
 	out->bit = i % 64;
 	out->full = i < 64 ? slab->full : slab->last_full;
 	return i * slab->size == in && out->word < SF_NR_WORDS;
@@ -142,21 +142,37 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
  * What follows when a word got its first free block, or a free made cells idle
  * that were not.
  */
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, unsigned word,
-		   unsigned cells);
+void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
+		   unsigned word);
 
 /*
- * Whether freeing a block calls for that. bits and full are the word's, before
- * and at most.
+ * Whether freeing the block at offset calls for that. bits and full are the
+ * word's, before and at most.
  */
-static inline bool sf_slab_is_event(const struct sf_slab *slab, uint64_t bits,
-				    uint64_t bit, uint64_t full, unsigned cells)
+static inline bool sf_slab_is_event(const struct sf_slab *slab, size_t offset,
+				    uint64_t bits, uint64_t bit, uint64_t full)
 {
+	const struct sf_class *class;
+	unsigned cells;
+	uint64_t first;
+	uint64_t last;
+
 	if (bits == 0)
 		return true;
 	if (sf_slab_is_fine(slab))
-		return (bits | bit) == full && (slab->idle & cells) == 0;
-	return (slab->idle & cells) != cells || (slab->clean & cells) != 0;
+		return (bits | bit) == full &&
+		       (slab->idle >> (offset >> SF_CELL_SHIFT) & 1) == 0;
+	cells = sf_slab_cells(slab, offset);
+	if ((slab->clean & cells) != 0)
+		return true;
+	if ((slab->idle & cells) == cells)
+		return false;
+	class = &sf_classes[slab->class];
+	if (class->size >= SF_CELL_LEN || class->nr_words > 1)
+		return true;
+	first = class->cell_bits[offset >> SF_CELL_SHIFT];
+	last = class->cell_bits[(offset + class->size - 1) >> SF_CELL_SHIFT];
+	return (~(bits | bit) & first) == 0 || (~(bits | bit) & last) == 0;
 }
 
 /* Take over what other threads freed. Returns whether there was any. */

@@ -42,14 +42,16 @@ struct sf_heap *sf_threads_first(void)
 
 static void set_up(struct sf_heap *heap, bool slow)
 {
-	for (unsigned class = 0; class < SF_NR_CLASSES; class ++)
-		heap->bins[class] = (struct sf_bin){ .word = &sf_no_blocks };
+	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
+		struct sf_bin *bin = &heap->bins[class];
+
+		*bin = (struct sf_bin){ .word = &sf_no_blocks };
+		bin->list_end = &bin->list;
+	}
 	heap->slabs = NULL;
 	heap->idle = NULL;
 	heap->idle_end = &heap->idle;
 	heap->nr_idle = 0;
-	heap->target = 64;
-	heap->regret = 0;
 	heap->nr_stops = slow;
 	atomic_store_explicit(&heap->slow, slow, memory_order_relaxed);
 }
