@@ -212,17 +212,15 @@ void sf_free(void *block)
 	struct sf_slab *slab;
 	struct sf_spot spot;
 	uint64_t bits;
+	uint64_t remote;
 	uint64_t bit;
 
 	if (SF_UNLIKELY(at >= atomic_load_explicit(&sf_pool_first.len,
 						   memory_order_relaxed)))
 		goto slow;
 	slab = &sf_pool_first.slabs[at >> SF_UNIT_SHIFT];
-	/* Where others freed blocks, their bits count too. */
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
 					     memory_order_relaxed) != heap ||
-			atomic_load_explicit(&slab->notified,
-					     memory_order_relaxed) != 0 ||
 			!sf_slab_spot(slab, offset, &spot)))
 		goto slow;
 	if (SF_UNLIKELY(!sf_heap_try(heap))) {
@@ -231,10 +229,16 @@ void sf_free(void *block)
 	}
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
-	if (SF_UNLIKELY(((bits | ~spot.full) & bit) != 0))
+	/* Where others freed blocks, their bits count too. */
+	remote = sf_slab_notified(slab) ?
+			 sf_bits_get(&slab->remote[spot.word]) :
+			 0;
+	if (SF_UNLIKELY(((bits | remote | ~spot.full) & bit) != 0))
 		sf_slab_bad_free(slab, addr);
 	sf_bits_set(&slab->free[spot.word], bits | bit);
-	if (SF_UNLIKELY(sf_slab_is_event(slab, offset, bits, bit, spot.full)))
+	if (SF_UNLIKELY(bits == 0 ||
+			sf_slab_is_event(slab, offset, bits | remote | bit,
+					 spot.full)))
 		sf_slab_event(heap, slab, offset, spot.word);
 	sf_heap_leave(heap);
 	return;

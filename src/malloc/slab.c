@@ -283,18 +283,19 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 	size_t offset = addr - slab->addr;
 	struct sf_spot spot;
 	uint64_t bits;
+	uint64_t remote;
 	uint64_t bit;
 
 	if (!sf_slab_spot(slab, offset, &spot))
 		sf_slab_bad_free(slab, addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
-	if (SF_UNLIKELY(((bits | sf_bits_get(&slab->remote[spot.word]) |
-			  ~spot.full) &
-			 bit) != 0))
+	remote = sf_bits_get(&slab->remote[spot.word]);
+	if (SF_UNLIKELY(((bits | remote | ~spot.full) & bit) != 0))
 		sf_slab_bad_free(slab, addr);
 	sf_bits_set(&slab->free[spot.word], bits | bit);
-	if (sf_slab_is_event(slab, offset, bits, bit, spot.full))
+	if (bits == 0 ||
+	    sf_slab_is_event(slab, offset, bits | remote | bit, spot.full))
 		sf_slab_event(heap, slab, offset, spot.word);
 }
 

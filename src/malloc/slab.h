@@ -145,22 +145,27 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
 		   unsigned word);
 
+/* Whether there may be bits in `remote`. */
+static inline bool sf_slab_notified(const struct sf_slab *slab)
+{
+	/* Relaxed: of two frees at the same time one may be missed here. */
+	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
+}
+
 /*
- * Whether freeing the block at offset calls for that. bits and full are the
- * word's, before and at most.
+ * Whether freeing the block at offset may have made cells idle that were not.
+ * bits are the word's now, full is all that it has.
  */
 static inline bool sf_slab_is_event(const struct sf_slab *slab, size_t offset,
-				    uint64_t bits, uint64_t bit, uint64_t full)
+				    uint64_t bits, uint64_t full)
 {
 	const struct sf_class *class;
 	unsigned cells;
 	uint64_t first;
 	uint64_t last;
 
-	if (bits == 0)
-		return true;
 	if (sf_slab_is_fine(slab))
-		return (bits | bit) == full &&
+		return bits == full &&
 		       (slab->idle >> (offset >> SF_CELL_SHIFT) & 1) == 0;
 	cells = sf_slab_cells(slab, offset);
 	if ((slab->clean & cells) != 0)
@@ -172,7 +177,7 @@ static inline bool sf_slab_is_event(const struct sf_slab *slab, size_t offset,
 		return true;
 	first = class->cell_bits[offset >> SF_CELL_SHIFT];
 	last = class->cell_bits[(offset + class->size - 1) >> SF_CELL_SHIFT];
-	return (~(bits | bit) & first) == 0 || (~(bits | bit) & last) == 0;
+	return (~bits & first) == 0 || (~bits & last) == 0;
 }
 
 /* Take over what other threads freed. Returns whether there was any. */

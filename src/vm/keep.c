@@ -267,8 +267,10 @@ static bool evict_one(void)
 /* Make the bound hold len more bytes; a large range is not worth it. */
 static bool make_room(size_t len)
 {
-	if (len > sf_option(SF_OPTION_RETAIN) / RETAIN_PART)
-		return sf_retain_try(len);
+	size_t bound = sf_option(SF_OPTION_RETAIN);
+
+	if (len > bound / RETAIN_PART)
+		return bound > 0 && sf_retain_try(len);
 	while (!sf_retain_try(len))
 		if (!evict_one())
 			return false;

@@ -348,6 +348,7 @@ static void check_live_without_taken(void)
 
 static void check_quiet_without_live(void)
 {
+	sf_tree_take(&broken.tree, 5, 1);
 	sf_tree_set(&broken.tree, 5, 1, SF_QUIET);
 	aborts_say("surefree: bug: bits of leaf 0 contradict");
 	sf_tree_check(&broken.tree);
