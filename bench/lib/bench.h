@@ -57,7 +57,10 @@ size_t bench_parse_list(const char *text, size_t (*parse)(const char *),
 /* len as text ("64K") in buf, which is returned. */
 char *bench_len_text(size_t len, char buf[BENCH_LEN_TEXT]);
 
-/* One line "name: value" for each fact about this machine and library. */
+/*
+ * One line "name: value" for each fact about this machine and library. In
+ * lib/facts.c, which needs the library; nothing else here does.
+ */
 void bench_print_facts(FILE *out, const char *prefix);
 
 /* Print "PROGRAM: message" and exit with 2: the arguments are wrong. */

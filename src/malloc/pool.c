@@ -14,8 +14,8 @@
 
 /* What is kept however little was reused so far, and how the target falls. */
 #define TARGET_FLOOR_LEN ((size_t)4 << 20)
-#define TARGET_DECAY	 16
-#define GAIN		 4
+#define TARGET_DECAY	 4
+#define GAIN		 16
 
 /* A run of used pages is released in pieces of at most this. */
 #define PURGE_PAGES ((size_t)512)
@@ -136,10 +136,14 @@ static void regret(struct sf_pool *pool, size_t nr)
 static void note_released(struct sf_pool *pool, size_t nr)
 {
 	size_t floor = TARGET_FLOOR_LEN >> sf_page_shift;
-	size_t fall = sf_min(nr / TARGET_DECAY, pool->target);
+	uint64_t total = pool->region->nr_released_pages;
+	size_t fall = (size_t)((total + nr) / TARGET_DECAY -
+			       total / TARGET_DECAY);
 
 	pool->regret = sf_min(pool->regret + nr, target_max());
-	pool->target = sf_min(sf_max(pool->target - fall, floor), target_max());
+	pool->target = sf_min(sf_max(pool->target - sf_min(fall, pool->target),
+				     floor),
+			      target_max());
 	pool->region->nr_released_pages += nr;
 }
 
