@@ -150,17 +150,30 @@ static struct sf_slab *next_slab(struct sf_heap *heap, unsigned class)
 	return slab;
 }
 
+/*
+ * The word to take from next. One in a cell that is in use already, if there
+ * is one: idle cells are left to become an empty slab.
+ */
+static unsigned choose_word(const struct sf_slab *slab)
+{
+	unsigned in_use = slab->avail & ~(unsigned)slab->idle;
+
+	if (sf_slab_is_fine(slab) && slab->word_shift == 0 && in_use != 0)
+		return (unsigned)__builtin_ctz(in_use);
+	return (unsigned)__builtin_ctz(slab->avail);
+}
+
 /* Take from the next word of the bin's slab. False when it has none. */
 static bool next_word(struct sf_bin *bin)
 {
 	struct sf_slab *slab = bin->slab;
 
 	while (slab->avail != 0) {
-		unsigned word = (unsigned)__builtin_ctz(slab->avail);
+		unsigned word = choose_word(slab);
 		unsigned cell = word >> slab->word_shift;
 		unsigned part = word - (cell << slab->word_shift);
 
-		slab->avail &= (uint16_t)(slab->avail - 1);
+		slab->avail &= (uint16_t) ~(1u << word);
 		if (sf_bits_get(&slab->free[word]) == 0)
 			continue;
 		if (!sf_slab_is_fine(slab)) {

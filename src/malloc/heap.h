@@ -93,8 +93,9 @@ struct sf_heap_hold {
 static inline bool sf_heap_try(struct sf_heap *heap)
 {
 	/*
-	 * Relaxed, with nothing but the compiler held back: who sets slow has
-	 * every thread pass a fence before he reads busy.
+	 * Between the two only the compiler is held back: who sets slow has
+	 * every thread pass a fence before he reads busy. Acquire: what was
+	 * done while the heap was stopped comes before.
 	 */
 	atomic_store_explicit(&heap->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);

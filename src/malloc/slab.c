@@ -223,14 +223,14 @@ static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
  * Taking and freeing
  */
 
-/* Take over what others freed of a word. */
-static void merge_remote(struct sf_slab *slab, unsigned word)
+/* Take over what others freed of a word. Whether there was any. */
+static bool merge_remote(struct sf_slab *slab, unsigned word)
 {
 	uint64_t bits = sf_bits_get(&slab->free[word]);
 	uint64_t remote;
 
 	if (sf_bits_get(&slab->remote[word]) == 0)
-		return;
+		return false;
 	/* Acquire: the blocks' last users are done with them. */
 	remote = atomic_exchange(&slab->remote[word], 0);
 	if (SF_UNLIKELY((bits & remote) != 0))
@@ -238,6 +238,15 @@ static void merge_remote(struct sf_slab *slab, unsigned word)
 			 "was freed twice, by different threads",
 			 slab->size, (void *)slab->addr);
 	sf_bits_set(&slab->free[word], bits | remote);
+	return true;
+}
+
+/* The cells that any of a word's blocks lie in. */
+static unsigned cells_of_word(const struct sf_slab *slab, unsigned word)
+{
+	if (sf_slab_is_fine(slab))
+		return 1u << (word >> slab->word_shift);
+	return (1u << sf_classes[slab->class].nr_cells) - 1;
 }
 
 /* Of these cells, set those idle that have become so. */
@@ -259,10 +268,13 @@ static void note_idle(struct sf_heap *heap, struct sf_slab *slab,
 void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
 		   unsigned word)
 {
+	unsigned cells = sf_slab_cells(slab, offset);
+
 	slab->avail |= (uint16_t)(1u << word);
-	merge_remote(slab, word);
+	if (merge_remote(slab, word))
+		cells = cells_of_word(slab, word);
 	sf_heap_list(heap, slab);
-	note_idle(heap, slab, sf_slab_cells(slab, offset));
+	note_idle(heap, slab, cells);
 	close_if_empty(heap, slab);
 }
 
@@ -299,23 +311,14 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 		sf_slab_event(heap, slab, offset, spot.word);
 }
 
-/* The cells that any of a word's blocks lie in. */
-static unsigned cells_of_word(const struct sf_slab *slab, unsigned word)
-{
-	if (sf_slab_is_fine(slab))
-		return 1u << (word >> slab->word_shift);
-	return (1u << sf_classes[slab->class].nr_cells) - 1;
-}
-
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab)
 {
 	unsigned nr_words = sf_classes[slab->class].nr_words;
 	unsigned cells = 0;
 
 	for (unsigned word = 0; word < nr_words; word++) {
-		if (sf_bits_get(&slab->remote[word]) == 0)
+		if (!merge_remote(slab, word))
 			continue;
-		merge_remote(slab, word);
 		slab->avail |= (uint16_t)(1u << word);
 		cells |= cells_of_word(slab, word);
 	}

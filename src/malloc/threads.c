@@ -183,7 +183,8 @@ void sf_heap_resume(struct sf_heap *heap)
 {
 	heap->nr_stops--;
 	if (heap->nr_stops == 0)
-		atomic_store_explicit(&heap->slow, 0, memory_order_relaxed);
+		/* Release: pairs with the acquire in sf_heap_try(). */
+		atomic_store_explicit(&heap->slow, 0, memory_order_release);
 	sf_lock_release(&heap->lock, SF_RANK_HEAP);
 }
 
