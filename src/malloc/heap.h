@@ -123,9 +123,6 @@ void sf_heap_resume_all(void);
 /* Release all that is free in any; they are stopped. */
 void sf_heap_trim_all(void);
 
-/* In a forked child: take over what other threads had, and go on. */
-void sf_heap_fork_child(void);
-
 /* The following need the heap to oneself. */
 
 /* A block of the word that the bin takes from; NULL: it has none left. */

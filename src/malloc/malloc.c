@@ -7,28 +7,13 @@
 #include "malloc/malloc.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "malloc/heap.h"
 #include "malloc/large.h"
-#include "vm/fork.h"
 
 #define MAX_LEN ((size_t)PTRDIFF_MAX)
-
-void sf_malloc_init(void)
-{
-	static _Atomic bool done;
-
-	sf_heap_init();
-	if (atomic_exchange(&done, true))
-		return;
-	/* In this order: heaps are stopped before regions freeze. */
-	sf_fork_init();
-	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all,
-		       sf_heap_fork_child);
-}
 
 /*
  * malloc

@@ -8,9 +8,6 @@
 
 #include "base/compiler.h"
 
-/* Set up, so that the first block needs no spare mapping. */
-void sf_malloc_init(void);
-
 void *sf_malloc(size_t size);
 void *sf_calloc(size_t nr, size_t size);
 void *sf_realloc(void *block, size_t size);

@@ -13,7 +13,7 @@
 #include "vm/retain.h"
 
 /* Before it is set up already, its lock must be taken. */
-struct sf_heap sf_heap_common = { .slow = 1 };
+struct sf_heap sf_heap_common = { .slow = 1, .nr_stops = 1 };
 
 _Thread_local struct sf_heap *sf_heap_own
 	__attribute__((tls_model("initial-exec"))) = &sf_heap_common;
@@ -84,23 +84,25 @@ static struct sf_heap *new_heap(void)
 
 static void end_thread(void *arg);
 
+static void init_locked(void)
+{
+	sf_class_init(SF_NR_CELLS);
+	always_slow = !sf_fence_init();
+	set_up(&sf_heap_common, true);
+	sf_pool_init();
+	has_key = pthread_key_create(&key, end_thread) == 0;
+	atomic_store_explicit(&is_ready, true, memory_order_release);
+}
+
 void sf_heap_init(void)
 {
-	static struct sf_lock lock;
-
-	if (atomic_load_explicit(&is_ready, memory_order_acquire))
+	if (SF_LIKELY(atomic_load_explicit(&is_ready, memory_order_acquire)))
 		return;
 	sf_state_init();
-	sf_lock_acquire(&lock, SF_RANK_HEAPS);
-	if (!atomic_load_explicit(&is_ready, memory_order_relaxed)) {
-		sf_class_init(SF_NR_CELLS);
-		always_slow = !sf_fence_init();
-		set_up(&sf_heap_common, true);
-		sf_pool_init();
-		has_key = pthread_key_create(&key, end_thread) == 0;
-		atomic_store_explicit(&is_ready, true, memory_order_release);
-	}
-	sf_lock_release(&lock, SF_RANK_HEAPS);
+	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
+	if (!atomic_load_explicit(&is_ready, memory_order_relaxed))
+		init_locked();
+	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
 }
 
 struct sf_heap *sf_heap_get(void)
@@ -292,7 +294,7 @@ void sf_heap_trim_all(void)
 	sf_heap_trim(&sf_heap_common);
 }
 
-void sf_heap_fork_child(void)
+static void fork_child(void)
 {
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		collect_all_slabs(h);
@@ -308,4 +310,12 @@ void sf_heap_fork_child(void)
 		h->in_use = false;
 	}
 	sf_heap_resume_all();
+}
+
+/* At load, before there is anything to hold: fork() may come at any time. */
+__attribute__((constructor)) static void at_load(void)
+{
+	/* In this order: heaps are stopped before regions freeze. */
+	sf_fork_init();
+	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all, fork_child);
 }

@@ -19,7 +19,8 @@
 
 __attribute__((constructor)) static void at_load(void)
 {
-	sf_malloc_init();
+	/* The first block shall need no spare mapping. */
+	sf_free(sf_malloc(1));
 }
 
 SF_EXPORT void *malloc(size_t size)
