@@ -13,7 +13,7 @@
 #define HEADERS_STEP ((size_t)1 << 20)
 
 /* What is kept however little was reused so far, and how the target falls. */
-#define TARGET_FLOOR_LEN ((size_t)4 << 20)
+#define TARGET_FLOOR_LEN ((size_t)1 << 20)
 #define TARGET_DECAY	 4
 #define GAIN		 16
 
