@@ -279,13 +279,15 @@ static size_t cells_freed(const struct sf_slab *slab,
 			  const struct sf_spot *spot, uint64_t bits,
 			  uint64_t remote)
 {
+	/* The slab may be another's by now: read once. */
+	size_t size = slab->size;
 	unsigned per_cell;
 
-	if (slab->class < SF_NR_FINE)
+	if (size <= SF_FINE_MAX)
 		return (bits | remote) == spot->full;
-	if (slab->size >= SF_CELL_LEN)
-		return (slab->size + SF_CELL_LEN - 1) >> SF_CELL_SHIFT;
-	per_cell = (unsigned)(SF_CELL_LEN / slab->size);
+	if (size >= SF_CELL_LEN)
+		return (size + SF_CELL_LEN - 1) >> SF_CELL_SHIFT;
+	per_cell = (unsigned)(SF_CELL_LEN / size);
 	return (unsigned)__builtin_popcountll(remote) % per_cell == 0;
 }
 

@@ -198,12 +198,13 @@ void sf_heap_stop_all(void)
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		if (begin_stop(h) && h != sf_heap_own)
 			must_wait = true;
-	begin_stop(&sf_heap_common);
 	if (must_wait)
 		sf_fence_all();
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		if (h != sf_heap_own)
 			wait_until_idle(h);
+	/* Last: an owner who is busy may be waiting for it. */
+	begin_stop(&sf_heap_common);
 }
 
 void sf_heap_resume_all(void)
