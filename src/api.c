@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "base/option.h"
+#include "malloc/malloc.h"
 #include "os/limit.h"
 #include "os/maps.h"
 #include "os/page.h"
@@ -319,7 +320,9 @@ SF_EXPORT int surefree_stats(struct surefree_stats *out)
 SF_EXPORT size_t surefree_trim(size_t keep_len)
 {
 	sf_state_init();
-	return sf_trim(keep_len);
+	size_t len = sf_malloc_trim(keep_len);
+
+	return len + sf_trim(keep_len);
 }
 
 SF_EXPORT int surefree_set(const char *option, const char *value)

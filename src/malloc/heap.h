@@ -78,6 +78,9 @@ extern _Atomic uint64_t sf_no_blocks; /* a word with none */
 /* Set up what all heaps need, once, before the first is used. */
 void sf_heap_init(void);
 
+/* Whether that was done: there may be blocks. */
+bool sf_heap_is_ready(void);
+
 /*
  * This thread's heap, made at its first call; the common one before threads
  * can have one and when this thread is ending.

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "malloc/heap.h"
 #include "malloc/large.h"
+#include "vm/retain.h"
 
 #define MAX_LEN ((size_t)PTRDIFF_MAX)
 
@@ -321,10 +322,15 @@ void *sf_reallocarray(void *block, size_t nr, size_t size)
 
 size_t sf_malloc_trim(size_t keep_len)
 {
-	if (keep_len == 0) {
+	size_t before = sf_retain_len();
+
+	if (!sf_heap_is_ready())
+		return 0;
+	if (before > keep_len) {
 		sf_heap_stop_all();
 		sf_heap_trim_all();
 		sf_heap_resume_all();
 	}
-	return sf_pool_trim(keep_len);
+	sf_pool_trim(keep_len);
+	return before - sf_min(before, sf_retain_len());
 }

@@ -94,9 +94,14 @@ static void init_locked(void)
 	atomic_store_explicit(&is_ready, true, memory_order_release);
 }
 
+bool sf_heap_is_ready(void)
+{
+	return SF_LIKELY(atomic_load_explicit(&is_ready, memory_order_acquire));
+}
+
 void sf_heap_init(void)
 {
-	if (SF_LIKELY(atomic_load_explicit(&is_ready, memory_order_acquire)))
+	if (sf_heap_is_ready())
 		return;
 	sf_state_init();
 	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);

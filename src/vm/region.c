@@ -295,7 +295,8 @@ static size_t take_free_end(struct sf_region *region)
 	while (first > 0) {
 		size_t leaf = sf_align_down(first - 1, SF_LEAF_PAGES);
 
-		if (sf_tree_any(&region->tree, leaf, first - leaf, SF_TAKEN))
+		if (sf_tree_any(&region->tree, leaf, first - leaf,
+				SF_TAKEN | SF_QUIET))
 			break;
 		first = leaf;
 	}

@@ -25,6 +25,9 @@ void sf_extent_find(const char *call, const void *addr, size_t len, bool view,
 	if (region == NULL || nr > SIZE_MAX >> sf_page_shift)
 		sf_fatal("%s(%p, %zu): not mapped by surefree", call, addr,
 			 len);
+	if (region->kind == SF_REGION_HEAP)
+		sf_fatal("%s(%p, %zu): memory of malloc; use free()", call,
+			 addr, len);
 	if (view != (region->kind == SF_REGION_VIEW))
 		sf_fatal("%s(%p, %zu): %s", call, addr, len,
 			 view ? "not a file view" :
