@@ -19,6 +19,7 @@
 #include "vm/account.h"
 #include "vm/keep.h"
 #include "vm/range.h"
+#include "vm/retain.h"
 #include "vm/stack.h"
 #include "vm/state.h"
 #include "vm/trim.h"
@@ -333,8 +334,10 @@ SF_EXPORT int surefree_set(const char *option, const char *value)
 	err = sf_option_set(__func__, option, value);
 	if (err == 0 && sf_option(SF_OPTION_RETAIN) > 0)
 		sf_keep_prepare();
-	if (err == 0)
+	if (err == 0) {
 		/* A lower bound holds at once. */
 		sf_keep_trim(sf_max(sf_option(SF_OPTION_RETAIN), 1));
+		sf_malloc_trim(sf_retain_bound());
+	}
 	return fail_int(err);
 }

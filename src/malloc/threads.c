@@ -12,6 +12,9 @@
 #include "vm/fork.h"
 #include "vm/retain.h"
 
+/* A hint that saves threads a look at the common heap. */
+static _Atomic bool common_has_slabs;
+
 /* Before it is set up already, its lock must be taken. */
 struct sf_heap sf_heap_common = { .slow = 1, .nr_stops = 1 };
 
@@ -228,14 +231,16 @@ struct sf_slab *sf_threads_adopt(struct sf_heap *heap, unsigned class)
 {
 	struct sf_slab *slab;
 
-	/* Racy: a slab that is missed is found the next time. */
-	if (__atomic_load_n(&sf_heap_common.bins[class].list,
-			    __ATOMIC_RELAXED) == NULL)
+	/* Relaxed: a slab that is missed is found the next time. */
+	if (!atomic_load_explicit(&common_has_slabs, memory_order_relaxed))
 		return NULL;
 	sf_lock_acquire(&sf_heap_common.lock, SF_RANK_HEAP);
 	slab = sf_heap_common.bins[class].list;
 	if (slab != NULL)
 		sf_slab_move(&sf_heap_common, heap, slab);
+	else if (sf_heap_common.slabs == NULL)
+		atomic_store_explicit(&common_has_slabs, false,
+				      memory_order_relaxed);
 	sf_lock_release(&sf_heap_common.lock, SF_RANK_HEAP);
 	return slab;
 }
@@ -256,6 +261,8 @@ static void give_up(struct sf_heap *heap)
 		else
 			sf_slab_move(heap, &sf_heap_common, slab);
 	}
+	atomic_store_explicit(&common_has_slabs, sf_heap_common.slabs != NULL,
+			      memory_order_relaxed);
 	/* What came into the list meanwhile is passed on. */
 	sf_heap_collect(heap);
 	sf_heap_collect(&sf_heap_common);

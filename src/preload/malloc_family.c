@@ -11,11 +11,18 @@
 #include "malloc/malloc.h"
 #include "os/page.h"
 
-/* glibc declares these, if at all, with attributes that an alias lacks. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wmissing-attributes"
-
-#define ALIAS(name) __attribute__((alias(#name), visibility("default")))
+/* Declared in no header. */
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t align, size_t size);
+void cfree(void *block);
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t nr, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void __libc_free(void *block);
+void *__libc_memalign(size_t align, size_t size);
+void *__libc_valloc(size_t size);
+void *__libc_pvalloc(size_t size);
+int __posix_memalign(void **out, size_t align, size_t size);
 
 __attribute__((constructor)) static void at_load(void)
 {
@@ -107,13 +114,51 @@ SF_EXPORT int mallopt(int parameter, int value)
 	return 1;
 }
 
-ALIAS(free) void cfree(void *block);
-ALIAS(malloc) void *__libc_malloc(size_t size);
-ALIAS(calloc) void *__libc_calloc(size_t nr, size_t size);
-ALIAS(realloc) void *__libc_realloc(void *block, size_t size);
-ALIAS(free) void __libc_free(void *block);
-ALIAS(memalign) void *__libc_memalign(size_t align, size_t size);
-ALIAS(valloc) void *__libc_valloc(size_t size);
-ALIAS(pvalloc) void *__libc_pvalloc(size_t size);
-ALIAS(posix_memalign)
-int __posix_memalign(void **out, size_t align, size_t size);
+/*
+ * Older and inner names
+ */
+
+SF_EXPORT void cfree(void *block)
+{
+	sf_free(block);
+}
+
+SF_EXPORT void *__libc_malloc(size_t size)
+{
+	return sf_malloc(size);
+}
+
+SF_EXPORT void *__libc_calloc(size_t nr, size_t size)
+{
+	return sf_calloc(nr, size);
+}
+
+SF_EXPORT void *__libc_realloc(void *block, size_t size)
+{
+	return sf_realloc(block, size);
+}
+
+SF_EXPORT void __libc_free(void *block)
+{
+	sf_free(block);
+}
+
+SF_EXPORT void *__libc_memalign(size_t align, size_t size)
+{
+	return sf_memalign_any(align, size);
+}
+
+SF_EXPORT void *__libc_valloc(size_t size)
+{
+	return valloc(size);
+}
+
+SF_EXPORT void *__libc_pvalloc(size_t size)
+{
+	return pvalloc(size);
+}
+
+SF_EXPORT int __posix_memalign(void **out, size_t align, size_t size)
+{
+	return sf_posix_memalign(out, align, size);
+}
