@@ -28,12 +28,16 @@ static const char *const kind_text[] = {
 static const struct {
 	const char *name;
 	enum kind kind;
+	bool at_start; /* by SUREFREE_OPTIONS only */
 } table[SF_OPTION_NR] = {
-	[SF_OPTION_RETAIN] = { "retain", KIND_SIZE },
-	[SF_OPTION_TRAP] = { "trap", KIND_SWITCH },
-	[SF_OPTION_REGION] = { "region", KIND_SIZE },
-	[SF_OPTION_AHEAD] = { "ahead", KIND_SIZE },
-	[SF_OPTION_VIEW_RESERVE] = { "view_reserve", KIND_NUMBER },
+	[SF_OPTION_RETAIN] = { "retain", KIND_SIZE, false },
+	[SF_OPTION_TRAP] = { "trap", KIND_SWITCH, false },
+	[SF_OPTION_REGION] = { "region", KIND_SIZE, false },
+	[SF_OPTION_AHEAD] = { "ahead", KIND_SIZE, false },
+	[SF_OPTION_VIEW_RESERVE] = { "view_reserve", KIND_NUMBER, false },
+	[SF_OPTION_FENCE] = { "fence", KIND_SWITCH, true },
+	[SF_OPTION_HARDENED] = { "hardened", KIND_SWITCH, true },
+	[SF_OPTION_BACKTRACE] = { "backtrace", KIND_SWITCH, true },
 };
 
 _Atomic size_t sf_options[SF_OPTION_NR] = {
@@ -108,49 +112,88 @@ static bool parse(enum kind kind, const char *text, size_t *out)
 	return false;
 }
 
-int sf_option_set(const char *where, const char *name, const char *value)
+/* The option of this name, or SF_OPTION_NR. */
+static enum sf_option find(const char *name)
+{
+	unsigned i = 0;
+
+	while (i < SF_OPTION_NR && strcmp(table[i].name, name) != 0)
+		i++;
+	return (enum sf_option)i;
+}
+
+static int set(const char *where, enum sf_option option, const char *value)
 {
 	size_t parsed;
 
-	for (size_t i = 0; i < SF_OPTION_NR; i++) {
-		if (strcmp(table[i].name, name) != 0)
-			continue;
-		if (!parse(table[i].kind, value, &parsed)) {
-			sf_warn("%s: %s=%s: expected %s", where, name, value,
-				kind_text[table[i].kind]);
-			return -EINVAL;
-		}
-		atomic_store_explicit(&sf_options[i], parsed,
-				      memory_order_relaxed);
-		atomic_fetch_or_explicit(&is_set, 1u << i,
-					 memory_order_relaxed);
-		return 0;
+	if (!parse(table[option].kind, value, &parsed)) {
+		sf_warn("%s: %s=%s: expected %s", where, table[option].name,
+			value, kind_text[table[option].kind]);
+		return -EINVAL;
 	}
+	atomic_store_explicit(&sf_options[option], parsed,
+			      memory_order_relaxed);
+	atomic_fetch_or_explicit(&is_set, 1u << option, memory_order_relaxed);
+	return 0;
+}
+
+static int unknown(const char *where, const char *name)
+{
 	sf_warn("%s: unknown option \"%s\"; valid are retain=SIZE, "
-		"trap=on|off, region=SIZE, ahead=SIZE, view_reserve=N",
+		"trap=on|off, region=SIZE, ahead=SIZE, view_reserve=N, "
+		"fence, hardened, backtrace",
 		where, name);
 	return -EINVAL;
 }
 
-/* One "name=value" of len bytes. */
+int sf_option_set(const char *where, const char *name, const char *value)
+{
+	enum sf_option option = find(name);
+
+	if (option == SF_OPTION_NR)
+		return unknown(where, name);
+	if (table[option].at_start) {
+		sf_warn("%s: %s: only SUREFREE_OPTIONS can set it, at start",
+			where, name);
+		return -EINVAL;
+	}
+	return set(where, option, value);
+}
+
+static bool is_switch(enum sf_option option)
+{
+	return option != SF_OPTION_NR && table[option].kind == KIND_SWITCH;
+}
+
+/* One "name=value" of len bytes, or the name of a switch. */
 static void parse_item(const char *where, const char *item, size_t len)
 {
 	char name[NAME_LEN];
-	char value[VALUE_LEN];
+	char value[VALUE_LEN] = "on";
 	const char *equals = memchr(item, '=', len);
 	size_t name_len = equals != NULL ? (size_t)(equals - item) : len;
 	size_t value_len = equals != NULL ? len - name_len - 1 : 0;
+	enum sf_option option = SF_OPTION_NR;
 
-	if (equals == NULL || name_len >= NAME_LEN || value_len >= VALUE_LEN) {
+	if (name_len < NAME_LEN) {
+		memcpy(name, item, name_len);
+		name[name_len] = '\0';
+		option = find(name);
+	}
+	if (name_len >= NAME_LEN || value_len >= VALUE_LEN ||
+	    (equals == NULL && !is_switch(option))) {
 		sf_warn("%s: \"%.*s\" is not of the form name=value", where,
 			(int)sf_min(len, 64), item);
 		return;
 	}
-	memcpy(name, item, name_len);
-	name[name_len] = '\0';
-	memcpy(value, equals + 1, value_len);
-	value[value_len] = '\0';
-	sf_option_set(where, name, value);
+	if (equals != NULL) {
+		memcpy(value, equals + 1, value_len);
+		value[value_len] = '\0';
+	}
+	if (option == SF_OPTION_NR)
+		unknown(where, name);
+	else
+		set(where, option, value);
 }
 
 void sf_option_parse(const char *where, const char *text)

@@ -16,6 +16,9 @@ enum sf_option {
 	SF_OPTION_REGION,	/* bytes to reserve at a time */
 	SF_OPTION_AHEAD,	/* bytes to keep committed ahead of need */
 	SF_OPTION_VIEW_RESERVE, /* spare mappings that file views leave */
+	SF_OPTION_FENCE,	/* 1: each block on pages of its own */
+	SF_OPTION_HARDENED,	/* 1: chance, zeros and guards in slabs */
+	SF_OPTION_BACKTRACE,	/* 1: note where blocks come from (hardened) */
 	SF_OPTION_NR,
 };
 
@@ -32,11 +35,15 @@ static inline size_t sf_option(enum sf_option option)
 
 /*
  * Set an option from text. 0, or -EINVAL after a line on stderr that names the
- * cause and the valid ones; where says who asked ("SUREFREE_OPTIONS").
+ * cause and the valid ones; where says who asked ("SUREFREE_OPTIONS"). Refuses
+ * those that are read at start only.
  */
 int sf_option_set(const char *where, const char *name, const char *value);
 
-/* Set options from "name=value,name=value"; bad ones are reported, skipped. */
+/*
+ * Set options from "name=value,name", at start; a switch without a value is on.
+ * Bad ones are reported and skipped.
+ */
 void sf_option_parse(const char *where, const char *text);
 
 #endif

@@ -17,7 +17,7 @@
 
 #define VALID                                                           \
 	"valid are retain=SIZE, trap=on|off, region=SIZE, ahead=SIZE, " \
-	"view_reserve=N\n"
+	"view_reserve=N, fence, hardened, backtrace\n"
 #define SIZE_WORDS "a size like 64K, 8M or 1T\n"
 
 static const char *option;
@@ -64,6 +64,14 @@ static void malformed_values_are_refused(void)
 	check_refused("trap", "ON", "trap=ON: expected on or off\n");
 	check_refused("view_reserve", "1K",
 		      "view_reserve=1K: expected a number\n");
+}
+
+static void modes_are_set_at_start_only(void)
+{
+	check_refused("fence", "on",
+		      "fence: only SUREFREE_OPTIONS can set it, at start\n");
+	check_refused("hardened", "off",
+		      "hardened: only SUREFREE_OPTIONS can set it, at start\n");
 }
 
 static void well_formed_values_are_taken(void)
@@ -117,7 +125,11 @@ static void bad_options_in_the_environment_are_reported(void)
 	check_environment("retain=8M,,trap=maybe,view_reserve=9",
 			  "surefree: SUREFREE_OPTIONS: trap=maybe: expected "
 			  "on or off\n");
+	check_environment("fence=maybe",
+			  "surefree: SUREFREE_OPTIONS: fence=maybe: expected "
+			  "on or off\n");
 	check_environment("trap=on,", "");
+	check_environment("trap,fence=off,hardened=off", "");
 	check_environment("", "");
 }
 
@@ -154,6 +166,7 @@ static void good_options_in_the_environment_are_taken(void)
 static const struct test tests[] = {
 	{ "unknown options are refused", unknown_options_are_refused },
 	{ "malformed values are refused", malformed_values_are_refused },
+	{ "modes are set at start only", modes_are_set_at_start_only },
 	{ "well-formed values are taken", well_formed_values_are_taken },
 	{ "bad options in the environment are reported",
 	  bad_options_in_the_environment_are_reported },
