@@ -53,8 +53,7 @@ SF_EXPORT void surefree_free_sized(void *block, size_t size)
 SF_EXPORT void surefree_free_aligned_sized(void *block, size_t align,
 					   size_t size)
 {
-	(void)align;
-	sf_free_sized(block, size);
+	sf_free_aligned_sized(block, align, size);
 }
 
 SF_EXPORT size_t surefree_malloc_usable_size(void *block)

@@ -18,7 +18,7 @@ enum sf_option {
 	SF_OPTION_VIEW_RESERVE, /* spare mappings that file views leave */
 	SF_OPTION_FENCE,	/* 1: each block on pages of its own */
 	SF_OPTION_HARDENED,	/* 1: chance, zeros and guards in slabs */
-	SF_OPTION_BACKTRACE,	/* 1: note where blocks come from (hardened) */
+	SF_OPTION_BACKTRACE,	/* 1: note who allocates and frees, in modes */
 	SF_OPTION_NR,
 };
 

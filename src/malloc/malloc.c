@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "malloc/heap.h"
 #include "malloc/large.h"
+#include "malloc/mode.h"
 #include "vm/retain.h"
 
 #define MAX_LEN ((size_t)PTRDIFF_MAX)
@@ -24,6 +25,15 @@ static void *no_memory(void)
 {
 	errno = ENOMEM;
 	return NULL;
+}
+
+static void *take_in_mode(size_t size, size_t align, bool zero)
+{
+	void *block = NULL;
+
+	if (size <= MAX_LEN && align <= MAX_LEN)
+		block = sf_mode->take(size, align, zero);
+	return block != NULL ? block : no_memory();
 }
 
 /* A small block of a class. *clean: it is known to read as zeros. */
@@ -42,6 +52,8 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 	void *block;
 
 	sf_heap_init();
+	if (SF_UNLIKELY(sf_mode != NULL))
+		return take_in_mode(size, 1, false);
 	if (size <= SF_SMALL_MAX)
 		block = take_small(sf_class_of(size), &clean);
 	else if (size <= MAX_LEN)
@@ -84,6 +96,8 @@ void *sf_calloc(size_t nr, size_t size)
 		block = sf_malloc(len);
 	} else {
 		sf_heap_init();
+		if (SF_UNLIKELY(sf_mode != NULL))
+			return take_in_mode(len, 1, true);
 		if (len > SF_SMALL_MAX) {
 			block = sf_large_take(len, 1, true);
 			clean = true;
@@ -107,6 +121,8 @@ void *sf_memalign(size_t align, size_t size)
 	if (align <= 16)
 		return sf_malloc(size);
 	sf_heap_init();
+	if (SF_UNLIKELY(sf_mode != NULL))
+		return take_in_mode(size, align, false);
 	class = sf_class_aligned(size, align);
 	if (class < SF_NR_CLASSES)
 		block = take_small(class, &clean);
@@ -163,7 +179,7 @@ SF_NORETURN static void foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
-static __attribute__((noinline)) void free_slow(void *block)
+void sf_free_plain(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
 	struct sf_pool *pool = sf_pool_of(addr);
@@ -171,8 +187,6 @@ static __attribute__((noinline)) void free_slow(void *block)
 	struct sf_heap *owner;
 	struct sf_slab *slab;
 
-	if (block == NULL)
-		return;
 	if (pool == NULL)
 		foreign("free", block);
 	slab = sf_slab_of(pool, addr);
@@ -187,6 +201,16 @@ static __attribute__((noinline)) void free_slow(void *block)
 	} else {
 		sf_heap_free_remote(slab, addr);
 	}
+}
+
+static __attribute__((noinline)) void free_slow(void *block)
+{
+	if (block == NULL)
+		return;
+	if (SF_UNLIKELY(sf_mode != NULL))
+		sf_mode->free(block);
+	else
+		sf_free_plain(block);
 }
 
 void sf_free(void *block)
@@ -252,7 +276,7 @@ static size_t len_of(struct sf_pool *pool, uintptr_t addr)
 	return (bits >> spot.bit & 1) != 0 ? 0 : slab->size;
 }
 
-size_t sf_malloc_len(const char *call, void *block)
+size_t sf_malloc_len_plain(const char *call, const void *block)
 {
 	struct sf_pool *pool = sf_pool_of((uintptr_t)block);
 	size_t len;
@@ -266,14 +290,40 @@ size_t sf_malloc_len(const char *call, void *block)
 	return len;
 }
 
-void sf_free_sized(void *block, size_t size)
+size_t sf_malloc_len(const char *call, const void *block)
 {
-	size_t len = block != NULL ? sf_malloc_len("free_sized", block) : 0;
+	if (SF_UNLIKELY(sf_mode != NULL))
+		return sf_mode->len(call, block);
+	return sf_malloc_len_plain(call, block);
+}
 
-	if (SF_UNLIKELY(size > len && block != NULL))
+void sf_free_aligned_sized(void *block, size_t align, size_t size)
+{
+	size_t len;
+
+	if (block == NULL)
+		return;
+	if (SF_UNLIKELY(sf_mode != NULL)) {
+		sf_mode->free_sized(block, align, size);
+		return;
+	}
+	len = sf_malloc_len_plain("free_sized", block);
+	if (SF_UNLIKELY(size > len))
 		sf_fatal("free_sized(%p, %zu): the block has %zu bytes", block,
 			 size, len);
 	sf_free(block);
+}
+
+void sf_free_sized(void *block, size_t size)
+{
+	sf_free_aligned_sized(block, 1, size);
+}
+
+static void *resize_in_mode(void *block, size_t size)
+{
+	void *copy = size <= MAX_LEN ? sf_mode->resize(block, size) : NULL;
+
+	return copy != NULL ? copy : no_memory();
 }
 
 /* Whether a block of len bytes may stay when it shrinks to size. */
@@ -295,6 +345,8 @@ void *sf_realloc(void *block, size_t size)
 		sf_free(block);
 		return NULL;
 	}
+	if (SF_UNLIKELY(sf_mode != NULL))
+		return resize_in_mode(block, size);
 	if (len <= SF_SMALL_MAX && fits(len, size))
 		return block;
 	if (size > MAX_LEN)
@@ -327,6 +379,8 @@ size_t sf_malloc_trim(size_t keep_len)
 	if (!sf_heap_is_ready())
 		return 0;
 	if (before > keep_len) {
+		if (sf_mode != NULL)
+			sf_mode->trim();
 		sf_heap_stop_all();
 		sf_heap_trim_all();
 		sf_heap_resume_all();

@@ -14,8 +14,10 @@ void *sf_realloc(void *block, size_t size);
 void *sf_reallocarray(void *block, size_t nr, size_t size);
 void sf_free(void *block);
 
-/* The same; fatal when size is more than the block has. */
+/* The same; fatal when size is more than the block has, in modes when it is
+   not what was asked for. */
 void sf_free_sized(void *block, size_t size);
+void sf_free_aligned_sized(void *block, size_t align, size_t size);
 
 /* align is a power of two. */
 void *sf_memalign(size_t align, size_t size);
@@ -26,7 +28,11 @@ int sf_posix_memalign(void **out, size_t align, size_t size);
 void *sf_memalign_any(size_t align, size_t size); /* any align: rounded up */
 
 /* Bytes that may be used. Fatal when no block starts there. */
-size_t sf_malloc_len(const char *call, void *block);
+size_t sf_malloc_len(const char *call, const void *block);
+
+/* For modes: what these do where none is on. */
+void sf_free_plain(void *block);
+size_t sf_malloc_len_plain(const char *call, const void *block);
 
 /* Release all that is free, in all heaps, but keep_len bytes. */
 size_t sf_malloc_trim(size_t keep_len);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 struct sf_class sf_classes[SF_NR_CLASSES];
+unsigned sf_class_nr_cells = SF_NR_CELLS;
 uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
 
 /* Blocks to a cell; the size follows. */
@@ -74,6 +75,7 @@ void sf_class_init(unsigned nr_cells)
 {
 	unsigned class = 0;
 
+	sf_class_nr_cells = nr_cells;
 	for (unsigned i = 0; i < SF_NR_FINE; i++)
 		set_fine(&sf_classes[i], fine_per_cell[i], nr_cells);
 	for (unsigned i = 0; i < SF_NR_COARSE; i++)

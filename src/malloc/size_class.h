@@ -53,7 +53,10 @@ extern struct sf_class sf_classes[SF_NR_CLASSES];
 /* The fine class that serves size, by (size + 15) / 16. */
 extern uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
 
-/* Compute the tables. nr_cells: cells of a slab that may hold blocks. */
+/* Cells of a slab that may hold blocks. */
+extern unsigned sf_class_nr_cells;
+
+/* Compute the tables. */
 void sf_class_init(unsigned nr_cells);
 
 /* The bits that a word of a slab has. */

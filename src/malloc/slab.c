@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "malloc/heap.h"
+#include "vm/account.h"
 #include "vm/release.h"
 
 /*
@@ -135,6 +136,34 @@ static void set_free_words(struct sf_slab *slab, const struct sf_class *class)
 		sf_bits_set(&slab->free[w], sf_class_full(class, w));
 }
 
+/* The cells at the end that hold no blocks, but a mode's guard. */
+static unsigned guard_cells(void)
+{
+	return SF_ALL_CELLS & (SF_ALL_CELLS << sf_class_nr_cells);
+}
+
+static size_t guard_len(void)
+{
+	return (SF_NR_CELLS - sf_class_nr_cells) * SF_CELL_LEN;
+}
+
+/* Best effort: refused on locked memory. */
+static void set_guard(struct sf_slab *slab)
+{
+	uintptr_t addr = slab->addr + SF_SLAB_LEN - guard_len();
+
+	/* Marking frees the page, whatever it held. */
+	if (guard_len() > 0 && sf_page_mark(addr, guard_len()) == 0)
+		slab->clean |= (uint16_t)guard_cells();
+}
+
+static bool remove_guard(const struct sf_slab *slab)
+{
+	uintptr_t addr = slab->addr + SF_SLAB_LEN - guard_len();
+
+	return guard_len() == 0 || sf_page_unmark(addr, guard_len()) == 0;
+}
+
 static void insert_in_all(struct sf_heap *heap, struct sf_slab *slab)
 {
 	slab->all_next = heap->slabs;
@@ -174,6 +203,7 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	slab->waiting = false;
 	slab->idle = 0;
 	slab->clean = (uint16_t)~cells_of_pages(pages.used);
+	set_guard(slab);
 	set_free_words(slab, class);
 	insert_in_all(heap, slab);
 	/* Release: pairs with the acquire in sf_heap_free_remote(). */
@@ -193,6 +223,12 @@ void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 	for (unsigned w = 0; w < SF_NR_WORDS; w++)
 		sf_bits_set(&slab->free[w], 0);
 	atomic_store_explicit(&slab->owner, NULL, memory_order_relaxed);
+	if (SF_UNLIKELY(!remove_guard(slab))) {
+		/* Taken for ever: nobody gets pages that are inaccessible. */
+		sf_count(SF_COUNT_STUCK, 1);
+		sf_count(SF_COUNT_STUCK_LEN, SF_SLAB_LEN);
+		return;
+	}
 	sf_pool_give_some(pool, sf_pool_page(pool, slab->addr),
 			  SF_SLAB_LEN >> sf_page_shift, used);
 }

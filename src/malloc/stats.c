@@ -2,6 +2,7 @@
 /* Counting blocks, see stats.h. */
 #include "malloc/stats.h"
 
+#include "malloc/mode.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
@@ -59,6 +60,8 @@ void sf_malloc_stats(struct sf_malloc_stats *out)
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (sf_pool_len(&sf_pools[i]) != 0)
 			add_pool(&sf_pools[i], out);
+	if (sf_mode != NULL)
+		out->used_len += sf_mode->used_len();
 	out->retained_len = sf_retain_len();
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		out->nr_heaps += h->in_use;

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "base/log.h"
+#include "malloc/mode.h"
 #include "os/fence.h"
 #include "os/sys.h"
 #include "vm/extent.h"
@@ -89,8 +90,9 @@ static void end_thread(void *arg);
 
 static void init_locked(void)
 {
-	sf_class_init(SF_NR_CELLS);
-	always_slow = !sf_fence_init();
+	sf_mode_init();
+	sf_class_init(sf_mode != NULL ? sf_mode->nr_cells() : SF_NR_CELLS);
+	always_slow = !sf_fence_init() || sf_mode != NULL;
 	set_up(&sf_heap_common, true);
 	sf_pool_init();
 	has_key = pthread_key_create(&key, end_thread) == 0;
@@ -331,4 +333,5 @@ __attribute__((constructor)) static void at_load(void)
 	/* In this order: heaps are stopped before regions freeze. */
 	sf_fork_init();
 	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all, fork_child);
+	sf_mode_start();
 }

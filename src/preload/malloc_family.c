@@ -63,8 +63,7 @@ SF_EXPORT void free_sized(void *block, size_t size)
 
 SF_EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
 {
-	(void)align;
-	sf_free_sized(block, size);
+	sf_free_aligned_sized(block, align, size);
 }
 
 SF_EXPORT void *aligned_alloc(size_t align, size_t size)

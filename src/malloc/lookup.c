@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* The block that an address is of, see lookup.h. */
+#include "malloc/lookup.h"
+
+#include "malloc/large.h"
+
+/* The start of the block of a slab that is at an offset or ends before it. */
+static size_t start_in_slab(const struct sf_slab *slab, size_t offset)
+{
+	const struct sf_class *class = &sf_classes[slab->class];
+	size_t per_span = class->nr_blocks;
+	size_t span = 0;
+
+	if (sf_slab_is_fine(slab)) {
+		per_span = class->nr_blocks / class->nr_cells;
+		span = sf_min(offset >> SF_CELL_SHIFT, class->nr_cells - 1u);
+	}
+	offset -= span << SF_CELL_SHIFT;
+	return (span << SF_CELL_SHIFT) +
+	       sf_min(offset / slab->size, per_span - 1) * slab->size;
+}
+
+static bool is_used(const struct sf_slab *slab, size_t offset)
+{
+	struct sf_spot spot;
+	uint64_t bits;
+
+	if (!sf_slab_spot(slab, offset, &spot))
+		return false;
+	bits = sf_bits_get(&slab->free[spot.word]) |
+	       sf_bits_get(&slab->remote[spot.word]);
+	return (bits >> spot.bit & 1) == 0;
+}
+
+static bool look_up_small(const struct sf_slab *slab, uintptr_t addr,
+			  struct sf_lookup *out)
+{
+	size_t start = start_in_slab(slab, addr - slab->addr);
+
+	*out = (struct sf_lookup){
+		.addr = slab->addr + start,
+		.len = slab->size,
+		.is_small = true,
+		.is_used = is_used(slab, start),
+	};
+	return true;
+}
+
+/* Its first page has the length: the nearest one before. */
+static bool look_up_large(const struct sf_pool *pool, uintptr_t addr,
+			  struct sf_lookup *out)
+{
+	uintptr_t page = sf_align_down(addr, sf_page_size);
+
+	for (; page >= pool->base; page -= sf_page_size) {
+		size_t len;
+
+		if (sf_lookup_is_small(sf_slab_of(pool, page)))
+			return false;
+		len = sf_large_len(pool, page);
+		*out = (struct sf_lookup){ page, len, false, true };
+		if (len != 0)
+			return addr - page < len;
+	}
+	return false;
+}
+
+bool sf_lookup(uintptr_t addr, struct sf_lookup *out)
+{
+	struct sf_pool *pool = sf_pool_of(addr);
+	const struct sf_slab *slab;
+
+	if (pool == NULL)
+		return false;
+	slab = sf_slab_of(pool, addr);
+	if (sf_lookup_is_small(slab))
+		return look_up_small(slab, addr, out);
+	return look_up_large(pool, addr, out);
+}

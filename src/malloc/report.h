@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is said of a fault in malloc's memory, before the program dies as it
+ * would have: by a handler of SIGSEGV and SIGBUS, installed in modes only.
+ */
+#ifndef SF_MALLOC_REPORT_H
+#define SF_MALLOC_REPORT_H
+
+#include "base/compiler.h"
+
+void sf_report_init(void);
+
+/* A block, as far as a mode knows it. */
+struct sf_report_block {
+	uintptr_t addr;
+	size_t size;
+	bool is_used;
+	uint32_t taken_by; /* numbers of backtraces, see stacks.h */
+	uint32_t freed_by;
+};
+
+/* Say where the fault's address lies in a block or beside it. */
+void sf_report_fault(const struct sf_report_block *block, uintptr_t addr,
+		     bool is_write);
+
+/* Say that the call's address is no block in use, but this one, and abort(). */
+SF_NORETURN void sf_report_misuse(const char *call, const void *addr,
+				  const struct sf_report_block *block);
+
+/*
+ * After a line about misuse: print who allocated the block, who freed it, and
+ * the caller's stack, then abort().
+ */
+SF_NORETURN void sf_report_abort(const struct sf_report_block *block);
+
+#endif
