@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * SUREFREE_OPTIONS=fence,region=64M: when the addresses are used up, those of
- * freed blocks serve again, the oldest first; blocks in use keep their bytes
- * whatever other threads and forked children do.
+ * freed blocks serve again, the oldest first.
  */
 #include "test.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REGION_LEN ((size_t)64 << 20)
-#define NR_HELD	   500
-#define NR_THREADS 4
-#define NR_ROUNDS  20000
 
 static void the_oldest_address_is_used_first(void)
 {
@@ -70,75 +65,12 @@ static void more_than_the_region_is_had(void)
 	CHECK(malloc((size_t)1 << 60) == NULL);
 }
 
-static void fill(char *p, size_t size, unsigned byte)
-{
-	memset(p, (int)byte, size);
-	memcpy(p, &size, sizeof(size));
-}
-
-static bool is_filled(const char *p, unsigned byte)
-{
-	size_t size;
-
-	memcpy(&size, p, sizeof(size));
-	for (size_t i = sizeof(size); i < size; i++)
-		if (p[i] != (char)byte)
-			return false;
-	return true;
-}
-
-/* Blocks of random sizes, each filled while it is held. */
-static int churn(void *arg)
-{
-	struct test_rng rng = test_rng(test_seed() + (uintptr_t)arg);
-	unsigned byte = 1 + (unsigned)(uintptr_t)arg;
-	char *held[NR_HELD] = { 0 };
-	size_t nr_bad = 0;
-
-	for (size_t i = 0; i < NR_ROUNDS; i++) {
-		char **p = &held[test_rand_below(&rng, NR_HELD)];
-		size_t size = 8 + test_rand_below(&rng, 9000);
-
-		nr_bad += *p != NULL && !is_filled(*p, byte);
-		free(*p);
-		*p = malloc(size);
-		if (*p != NULL)
-			fill(*p, size, byte);
-		nr_bad += *p == NULL;
-	}
-	for (size_t i = 0; i < NR_HELD; i++)
-		free(held[i]);
-	CHECK_EQ(nr_bad, 0);
-	return 0;
-}
-
-static void *run_churn(void *arg)
-{
-	churn(arg);
-	return NULL;
-}
-
-static void threads_and_children_keep_their_blocks(void)
-{
-	pthread_t threads[NR_THREADS];
-
-	for (uintptr_t i = 0; i < NR_THREADS; i++)
-		CHECK_OK(pthread_create(&threads[i], NULL, run_churn,
-					(void *)i));
-	for (uintptr_t i = 0; i < 10; i++)
-		CHECK_EQ(test_in_child(churn, (void *)(50 + i)), 0);
-	for (size_t i = 0; i < NR_THREADS; i++)
-		pthread_join(threads[i], NULL);
-}
-
 static const struct test tests[] = {
 	{ "the oldest address is used first",
 	  the_oldest_address_is_used_first },
 	{ "two freed blocks make room for a larger one",
 	  two_freed_blocks_make_room_for_a_larger_one },
 	{ "more than the region is had", more_than_the_region_is_had },
-	{ "threads and children keep their blocks",
-	  threads_and_children_keep_their_blocks },
 };
 
 int main(int argc, char **argv)
