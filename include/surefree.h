@@ -242,16 +242,24 @@ enum surefree_trap {
 	SUREFREE_TRAP_OFF_KERNEL = 2, /* kernel older than 6.13 */
 };
 
+/* Blocks of one size. Never grows: an array's stride stays. */
+struct surefree_class_stats {
+	size_t block_len; /* bytes of a block */
+	size_t nr_slabs;  /* of 64 KiB, cut into such blocks */
+	size_t nr_used;	  /* blocks in use */
+	size_t nr_free;	  /* blocks in these slabs that are not */
+};
+
 struct surefree_stats {
 	size_t size; /* set to sizeof(struct surefree_stats) before the call */
 
 	/* Now. */
-	size_t reserved_len;   /* address space of all regions */
-	size_t committed_len;  /* of that, made readable and writable */
-	size_t used_len;       /* in maps and stacks of the caller */
-	size_t retained_len;   /* released by the caller, kept for reuse */
-	size_t metadata_len;   /* made readable and writable for bookkeeping */
-	size_t view_len;       /* in file views */
+	size_t reserved_len;  /* address space of all regions */
+	size_t committed_len; /* of that, made readable and writable */
+	size_t used_len;      /* in maps and stacks of the caller, and blocks */
+	size_t retained_len;  /* released by the caller, kept for reuse */
+	size_t metadata_len;  /* made readable and writable for bookkeeping */
+	size_t view_len;      /* in file views */
 	size_t page_table_len; /* page tables of the whole process */
 	size_t nr_regions;
 	size_t nr_mappings; /* taken by regions and file views; a forked child
@@ -282,11 +290,31 @@ struct surefree_stats {
 	uint64_t nr_view_gaps;	     /* addresses lost to others by views */
 	uint64_t nr_stuck;	     /* ranges the kernel would not take back */
 	size_t stuck_len;	     /* bytes in them; never handed out again */
+
+	/* Blocks, by surefree_malloc() or the drop-in. */
+	size_t malloc_len;	  /* now in slabs and large blocks */
+	uint64_t malloc_peak_len; /* highest malloc_len */
+	size_t malloc_large_len; /* of malloc_len, blocks of more than 32 KiB */
+	size_t nr_heaps;	 /* threads that have allocated */
+	uint64_t nr_samples;	 /* taken for heap profiles */
+	uint64_t nr_samples_lost; /* dropped, the table being full */
+
+	/*
+	 * Blocks by size, the smallest first. Before the call: NULL, or an
+	 * array and how many it has room for; what is beyond is left out.
+	 * After it nr_classes is how many sizes there are (72 now). With an
+	 * array the call takes time in proportion to the slabs in use.
+	 */
+	struct surefree_class_stats *classes;
+	size_t nr_classes;
 };
 
 /*
- * Fill in *out as far as out->size reaches. 0, or -1 and EINVAL when
- * out->size is too small for its own first member.
+ * Fill in *out as far as out->size reaches: begin with
+ *
+ *	struct surefree_stats stats = { .size = sizeof(stats) };
+ *
+ * 0, or -1 and EINVAL when out->size is too small for its own first member.
  */
 int surefree_stats(struct surefree_stats *out);
 

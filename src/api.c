@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "malloc/malloc.h"
+#include "malloc/stats.h"
 #include "os/limit.h"
 #include "os/maps.h"
 #include "os/page.h"
@@ -315,6 +316,14 @@ SF_EXPORT int surefree_stats(struct surefree_stats *out)
 
 	sf_state_init();
 	sf_account_collect(&stats);
+	sf_malloc_account(&stats);
+	if (out->size >=
+	    offsetof(struct surefree_stats, nr_classes) + sizeof(size_t)) {
+		stats.classes = out->classes;
+		if (out->classes != NULL)
+			sf_malloc_classes(out->classes, out->nr_classes);
+	}
+	stats.nr_classes = SF_NR_CLASSES;
 	return fail_int(copy_out(out, out->size, &stats, sizeof(stats)));
 }
 

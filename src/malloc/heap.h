@@ -50,6 +50,7 @@ struct sf_heap {
 	struct sf_bin bins[SF_NR_CLASSES];
 
 	struct sf_slab *slabs; /* all */
+	size_t nr_slabs;       /* read by anyone */
 	struct sf_slab *idle;  /* those with idle cells, oldest first */
 	struct sf_slab **idle_end;
 	size_t nr_idle; /* idle cells, at most quota */
@@ -125,6 +126,18 @@ void sf_heap_resume_all(void);
 
 /* Release all that is free in any; they are stopped. */
 void sf_heap_trim_all(void);
+
+/* How many slabs it has; true a moment ago. */
+static inline size_t sf_heap_nr_slabs(const struct sf_heap *heap)
+{
+	return __atomic_load_n(&heap->nr_slabs, __ATOMIC_RELAXED);
+}
+
+static inline void sf_heap_count_slab(struct sf_heap *heap, int more)
+{
+	__atomic_store_n(&heap->nr_slabs, heap->nr_slabs + (size_t)more,
+			 __ATOMIC_RELAXED);
+}
 
 /* The following need the heap to oneself. */
 

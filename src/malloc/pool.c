@@ -180,6 +180,7 @@ static void take_locked(struct sf_pool *pool, size_t first, size_t nr,
 		sf_tree_clear(tree, first, nr, SF_QUIET);
 	pool->nr_used -= out->nr_used;
 	region->nr_used += nr;
+	pool->peak = sf_max(pool->peak, region->nr_used);
 	region->nr_maps++;
 	if (nr > out->nr_used && pool->regret > 0)
 		regret(pool, nr - out->nr_used);

@@ -32,6 +32,9 @@
 
 #define SF_UNIT_SHIFT SF_SLAB_SHIFT
 
+/* Its headers: those accessible and those reserved. */
+#define SF_POOL_MAPPINGS 2
+
 struct sf_slab;
 
 struct sf_pool {
@@ -49,6 +52,7 @@ struct sf_pool {
 
 	/* Under the region's lock. Pages. */
 	size_t nr_used; /* free and used */
+	size_t peak;	/* highest number that was taken */
 	size_t top;	/* no used page is free from here on */
 	size_t target;	/* that nr_used may reach */
 	size_t regret;	/* released, and not asked for since */

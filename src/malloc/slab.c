@@ -171,10 +171,12 @@ static void insert_in_all(struct sf_heap *heap, struct sf_slab *slab)
 	if (slab->all_next != NULL)
 		slab->all_next->all_link = &slab->all_next;
 	heap->slabs = slab;
+	sf_heap_count_slab(heap, 1);
 }
 
-static void remove_from_all(struct sf_slab *slab)
+static void remove_from_all(struct sf_heap *heap, struct sf_slab *slab)
 {
+	sf_heap_count_slab(heap, -1);
 	*slab->all_link = slab->all_next;
 	if (slab->all_next != NULL)
 		slab->all_next->all_link = slab->all_link;
@@ -219,7 +221,7 @@ void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 
 	sf_heap_unlist(heap, slab);
 	clear_idle(heap, slab, SF_ALL_CELLS);
-	remove_from_all(slab);
+	remove_from_all(heap, slab);
 	for (unsigned w = 0; w < SF_NR_WORDS; w++)
 		sf_bits_set(&slab->free[w], 0);
 	atomic_store_explicit(&slab->owner, NULL, memory_order_relaxed);
@@ -240,7 +242,7 @@ void sf_slab_move(struct sf_heap *from, struct sf_heap *to,
 
 	sf_heap_unlist(from, slab);
 	clear_idle(from, slab, SF_ALL_CELLS);
-	remove_from_all(slab);
+	remove_from_all(from, slab);
 	insert_in_all(to, slab);
 	/* Seq_cst: pairs with who notifies, see heap.c. */
 	atomic_store(&slab->owner, to);

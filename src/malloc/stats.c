@@ -2,6 +2,8 @@
 /* Counting blocks, see stats.h. */
 #include "malloc/stats.h"
 
+#include <surefree.h>
+
 #include "malloc/mode.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
@@ -65,4 +67,49 @@ void sf_malloc_stats(struct sf_malloc_stats *out)
 	out->retained_len = sf_retain_len();
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		out->nr_heaps += h->in_use;
+}
+
+/*
+ * Without a walk
+ */
+
+static void account_pool(struct sf_pool *pool, struct surefree_stats *out)
+{
+	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
+	out->metadata_len += pool->headers_len;
+	sf_lock_release(&pool->grow, SF_RANK_POOL);
+	sf_region_lock(pool->region);
+	out->malloc_len += pool->region->nr_used << sf_page_shift;
+	out->malloc_peak_len += pool->peak << sf_page_shift;
+	sf_region_unlock(pool->region);
+	out->nr_mappings += SF_POOL_MAPPINGS;
+}
+
+void sf_malloc_account(struct surefree_stats *out)
+{
+	size_t nr_slabs = sf_heap_nr_slabs(&sf_heap_common);
+
+	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
+		if (sf_pool_len(&sf_pools[i]) != 0)
+			account_pool(&sf_pools[i], out);
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next) {
+		nr_slabs += sf_heap_nr_slabs(h);
+		out->nr_heaps += h->in_use;
+	}
+	out->malloc_large_len = out->malloc_len -
+				sf_min(nr_slabs * SF_SLAB_LEN, out->malloc_len);
+}
+
+void sf_malloc_classes(struct surefree_class_stats *out, size_t nr)
+{
+	struct sf_malloc_stats stats;
+
+	sf_malloc_stats(&stats);
+	for (size_t i = 0; i < sf_min(nr, SF_NR_CLASSES); i++)
+		out[i] = (struct surefree_class_stats){
+			.block_len = sf_classes[i].size,
+			.nr_slabs = stats.classes[i].nr_slabs,
+			.nr_used = stats.classes[i].nr_used,
+			.nr_free = stats.classes[i].nr_free,
+		};
 }

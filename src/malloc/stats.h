@@ -26,4 +26,13 @@ struct sf_malloc_stats {
 
 void sf_malloc_stats(struct sf_malloc_stats *out);
 
+struct surefree_stats;
+struct surefree_class_stats;
+
+/* Add what can be told without a walk: a look at each region and heap. */
+void sf_malloc_account(struct surefree_stats *out);
+
+/* The first nr classes. */
+void sf_malloc_classes(struct surefree_class_stats *out, size_t nr);
+
 #endif
