@@ -329,16 +329,23 @@ size_t surefree_trim(size_t keep_len);
  * Set an option by name; the environment variable SUREFREE_OPTIONS sets them
  * at start as "name=value,name=value". Sizes take K, M, G and T.
  *
- *	retain=SIZE        keep at most this much released memory (default 0);
- *	                   never a range of more than 4 MiB
+ *	retain=SIZE        keep at most this much released memory (64M for
+ *	                   blocks; maps are kept only where it is set, and
+ *	                   never one of more than 4 MiB)
  *	trap=on|off        trap released memory, allow guards (on)
  *	region=SIZE        address space of the first region (1T); later ones
  *	                   are larger
  *	ahead=SIZE         keep this much committed ahead of need, and up to
  *	                   twice as much (64M)
  *	view_reserve=N     spare mappings below which a view is refused (64)
+ *	stats=exit|off     a summary on stderr at exit (off)
+ *	profile=FILE|off   sample a heap profile for pprof, and write it when
+ *	                   it is switched off, set again, or at exit (off)
+ *	sample=SIZE        bytes between samples, on average (512K)
+ *	profile_signal=N   a signal that switches it on and off (0: none)
  *
- * 0, or -1 and EINVAL, with a line on stderr that names the valid ones.
+ * 0, or -1 and EINVAL, with a line on stderr that names the valid ones; with
+ * "profile" also what writing the file fails with, and ENOMEM.
  */
 int surefree_set(const char *option, const char *value);
 

@@ -11,18 +11,22 @@
 #include "base/log.h"
 
 #define NAME_LEN  32
-#define VALUE_LEN 32
+#define VALUE_LEN 4096 /* PATH_MAX */
 
 enum kind {
 	KIND_SIZE,   /* 8M */
 	KIND_NUMBER, /* 64 */
 	KIND_SWITCH, /* on, off */
+	KIND_EXIT,   /* exit, off */
+	KIND_FILE,   /* a file, off */
 };
 
 static const char *const kind_text[] = {
 	[KIND_SIZE] = "a size like 64K, 8M or 1T",
 	[KIND_NUMBER] = "a number",
 	[KIND_SWITCH] = "on or off",
+	[KIND_EXIT] = "exit or off",
+	[KIND_FILE] = "the name of a file, or off",
 };
 
 static const struct {
@@ -38,6 +42,10 @@ static const struct {
 	[SF_OPTION_FENCE] = { "fence", KIND_SWITCH, true },
 	[SF_OPTION_HARDENED] = { "hardened", KIND_SWITCH, true },
 	[SF_OPTION_BACKTRACE] = { "backtrace", KIND_SWITCH, true },
+	[SF_OPTION_STATS] = { "stats", KIND_EXIT, false },
+	[SF_OPTION_PROFILE] = { "profile", KIND_FILE, false },
+	[SF_OPTION_SAMPLE] = { "sample", KIND_SIZE, false },
+	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_NUMBER, false },
 };
 
 _Atomic size_t sf_options[SF_OPTION_NR] = {
@@ -46,7 +54,10 @@ _Atomic size_t sf_options[SF_OPTION_NR] = {
 	[SF_OPTION_REGION] = (size_t)1 << 40,
 	[SF_OPTION_AHEAD] = (size_t)64 << 20,
 	[SF_OPTION_VIEW_RESERVE] = 64,
+	[SF_OPTION_SAMPLE] = (size_t)512 << 10,
 };
+
+static char profile[VALUE_LEN];
 
 static _Atomic unsigned is_set; /* a bit for each option */
 
@@ -55,6 +66,11 @@ bool sf_option_is_set(enum sf_option option)
 	/* Relaxed: as sf_option(). */
 	return (atomic_load_explicit(&is_set, memory_order_relaxed) >> option &
 		1) != 0;
+}
+
+const char *sf_option_profile(void)
+{
+	return profile;
 }
 
 /* Digits at text; returns what follows, or NULL: no digit, or too large. */
@@ -95,6 +111,24 @@ static bool parse_size(const char *text, size_t *out)
 	return true;
 }
 
+static bool parse_file(const char *text, size_t *out)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len >= sizeof(profile))
+		return false;
+	*out = strcmp(text, "off") != 0;
+	memcpy(profile, text, len + 1);
+	return true;
+}
+
+/* One of two words; *out: whether it is the first. */
+static bool parse_word(const char *text, const char *yes, size_t *out)
+{
+	*out = strcmp(text, yes) == 0;
+	return *out != 0 || strcmp(text, "off") == 0;
+}
+
 static bool parse(enum kind kind, const char *text, size_t *out)
 {
 	const char *rest;
@@ -106,8 +140,11 @@ static bool parse(enum kind kind, const char *text, size_t *out)
 		rest = parse_digits(text, out);
 		return rest != NULL && *rest == '\0';
 	case KIND_SWITCH:
-		*out = strcmp(text, "on") == 0;
-		return *out != 0 || strcmp(text, "off") == 0;
+		return parse_word(text, "on", out);
+	case KIND_EXIT:
+		return parse_word(text, "exit", out);
+	case KIND_FILE:
+		return parse_file(text, out);
 	}
 	return false;
 }
@@ -141,7 +178,8 @@ static int unknown(const char *where, const char *name)
 {
 	sf_warn("%s: unknown option \"%s\"; valid are retain=SIZE, "
 		"trap=on|off, region=SIZE, ahead=SIZE, view_reserve=N, "
-		"fence, hardened, backtrace",
+		"fence, hardened, backtrace, stats=exit|off, "
+		"profile=FILE|off, sample=SIZE, profile_signal=N",
 		where, name);
 	return -EINVAL;
 }

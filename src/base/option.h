@@ -19,6 +19,10 @@ enum sf_option {
 	SF_OPTION_FENCE,	/* 1: each block on pages of its own */
 	SF_OPTION_HARDENED,	/* 1: chance, zeros and guards in slabs */
 	SF_OPTION_BACKTRACE,	/* 1: note who allocates and frees, in modes */
+	SF_OPTION_STATS,	/* 1: a summary at exit */
+	SF_OPTION_PROFILE,	/* 1: a heap profile, see sf_option_profile() */
+	SF_OPTION_SAMPLE,	/* bytes between samples for it */
+	SF_OPTION_PROFILE_SIGNAL, /* begins and ends it; 0: none */
 	SF_OPTION_NR,
 };
 
@@ -32,6 +36,9 @@ static inline size_t sf_option(enum sf_option option)
 	/* Relaxed: an option orders nothing but itself. */
 	return atomic_load_explicit(&sf_options[option], memory_order_relaxed);
 }
+
+/* The file that option "profile" names. For set-up, not while it is set. */
+const char *sf_option_profile(void);
 
 /*
  * Set an option from text. 0, or -EINVAL after a line on stderr that names the
