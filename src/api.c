@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "malloc/malloc.h"
+#include "malloc/profile.h"
 #include "malloc/stats.h"
 #include "os/limit.h"
 #include "os/maps.h"
@@ -340,6 +341,8 @@ SF_EXPORT int surefree_set(const char *option, const char *value)
 	int err;
 
 	sf_state_init();
+	if (strcmp(option, "profile") == 0)
+		return fail_int(sf_profile_set(__func__, value));
 	err = sf_option_set(__func__, option, value);
 	if (err == 0 && sf_option(SF_OPTION_RETAIN) > 0)
 		sf_keep_prepare();

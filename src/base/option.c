@@ -117,8 +117,10 @@ static bool parse_file(const char *text, size_t *out)
 
 	if (len == 0 || len >= sizeof(profile))
 		return false;
+	/* The file stays, for who switches on again. */
 	*out = strcmp(text, "off") != 0;
-	memcpy(profile, text, len + 1);
+	if (*out != 0)
+		memcpy(profile, text, len + 1);
 	return true;
 }
 

@@ -124,6 +124,15 @@ void sf_heap_resume(struct sf_heap *heap);
 void sf_heap_stop_all(void);
 void sf_heap_resume_all(void);
 
+/*
+ * Have all heaps slow from now on, those made later too, so that owners take
+ * the lock; and not any more. Calls add up.
+ */
+void sf_heap_set_slow(bool slow);
+
+/* The same for a moment and as far as it goes; for signal handlers. */
+void sf_heap_hint_slow(void);
+
 /* Release all that is free in any; they are stopped. */
 void sf_heap_trim_all(void);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "malloc/profile.h"
 
 #define MAX_PAGES ((size_t)UINT32_MAX)
 
@@ -90,6 +91,8 @@ void *sf_large_resize(struct sf_pool *pool, uintptr_t addr, size_t size)
 	if (copy == NULL)
 		return NULL;
 	memcpy(copy, (void *)addr, old_len);
+	if (sf_profile_is_active())
+		sf_profile_freed((void *)addr);
 	sf_large_free("realloc", pool, addr);
 	return copy;
 }

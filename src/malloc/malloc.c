@@ -13,6 +13,7 @@
 #include "malloc/heap.h"
 #include "malloc/large.h"
 #include "malloc/mode.h"
+#include "malloc/profile.h"
 #include "vm/retain.h"
 
 #define MAX_LEN ((size_t)PTRDIFF_MAX)
@@ -27,13 +28,23 @@ static void *no_memory(void)
 	return NULL;
 }
 
+/* What a slow path hands out, or NULL, which becomes ENOMEM. */
+static void *taken(void *block, size_t size)
+{
+	if (block == NULL)
+		return no_memory();
+	if (sf_profile_is_active())
+		sf_profile_took(block, size);
+	return block;
+}
+
 static void *take_in_mode(size_t size, size_t align, bool zero)
 {
 	void *block = NULL;
 
 	if (size <= MAX_LEN && align <= MAX_LEN)
 		block = sf_mode->take(size, align, zero);
-	return block != NULL ? block : no_memory();
+	return taken(block, size);
 }
 
 /* A small block of a class. *clean: it is known to read as zeros. */
@@ -60,7 +71,7 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 		block = sf_large_take(size, 1, false);
 	else
 		block = NULL;
-	return block != NULL ? block : no_memory();
+	return taken(block, size);
 }
 
 void *sf_malloc(size_t size)
@@ -104,8 +115,7 @@ void *sf_calloc(size_t nr, size_t size)
 		} else {
 			block = take_small(sf_class_of(len), &clean);
 		}
-		if (block == NULL)
-			return no_memory();
+		block = taken(block, len);
 	}
 	if (!clean && block != NULL)
 		memset(block, 0, len);
@@ -130,7 +140,7 @@ void *sf_memalign(size_t align, size_t size)
 		block = sf_large_take(sf_max(size, 1), align, false);
 	else
 		block = NULL;
-	return block != NULL ? block : no_memory();
+	return taken(block, size);
 }
 
 void *sf_aligned_alloc(size_t align, size_t size)
@@ -207,6 +217,8 @@ static __attribute__((noinline)) void free_slow(void *block)
 {
 	if (block == NULL)
 		return;
+	if (sf_profile_is_active())
+		sf_profile_freed(block);
 	if (SF_UNLIKELY(sf_mode != NULL))
 		sf_mode->free(block);
 	else
@@ -353,7 +365,10 @@ void *sf_realloc(void *block, size_t size)
 		return no_memory();
 	if (len > SF_SMALL_MAX && size > SF_SMALL_MAX) {
 		copy = sf_large_resize(sf_pool_of(addr), addr, size);
-		return copy != NULL ? copy : no_memory();
+		/* Where it moved, it was freed. */
+		if (copy == block && sf_profile_is_active())
+			sf_profile_freed(block);
+		return taken(copy, size);
 	}
 	copy = sf_malloc(size);
 	if (copy == NULL)

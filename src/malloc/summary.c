@@ -12,7 +12,7 @@
 #include "base/option.h"
 #include "malloc/stats.h"
 #include "os/maps.h"
-#include "os/out.h"
+#include "os/text.h"
 #include "vm/account.h"
 #include "vm/retain.h"
 #include "vm/state.h"
@@ -43,7 +43,7 @@ static struct amount amount(uint64_t len)
 	return amount;
 }
 
-static void print_memory(struct sf_out *out, const struct surefree_stats *all,
+static void print_memory(struct sf_text *out, const struct surefree_stats *all,
 			 const struct sf_malloc_stats *blocks)
 {
 	struct rusage usage = { 0 };
@@ -51,28 +51,29 @@ static void print_memory(struct sf_out *out, const struct surefree_stats *all,
 
 	getrusage(RUSAGE_SELF, &usage);
 	sf_maps_resident(&resident_len);
-	sf_out_print(out, "  blocks in use     %12s\n",
-		     amount(blocks->used_len).text);
-	sf_out_print(out, "    beyond 32 KiB   %12s\n",
-		     amount(all->malloc_large_len).text);
-	sf_out_print(out, "  slabs and large   %12s   peak %s\n",
-		     amount(all->malloc_len).text,
-		     amount(all->malloc_peak_len).text);
-	sf_out_print(out, "  retained          %12s   peak %s, bound %s\n",
-		     amount(all->retained_len).text,
-		     amount(all->retained_peak_len).text,
-		     amount(sf_retain_bound()).text);
-	sf_out_print(out, "  released in all   %12s\n",
-		     amount(all->released_len).text);
-	sf_out_print(out, "  resident          %12s   peak, with files, %s\n",
-		     amount(resident_len).text,
-		     amount((uint64_t)usage.ru_maxrss << 10).text);
-	sf_out_print(out, "  mappings          %12zu\n", all->nr_mappings);
-	sf_out_print(out, "  threads           %12zu\n", all->nr_heaps);
+	sf_text_print(out, "  blocks in use     %12s\n",
+		      amount(blocks->used_len).text);
+	sf_text_print(out, "    beyond 32 KiB   %12s\n",
+		      amount(all->malloc_large_len).text);
+	sf_text_print(out, "  slabs and large   %12s   peak %s\n",
+		      amount(all->malloc_len).text,
+		      amount(all->malloc_peak_len).text);
+	sf_text_print(out, "  retained          %12s   peak %s, bound %s\n",
+		      amount(all->retained_len).text,
+		      amount(all->retained_peak_len).text,
+		      amount(sf_retain_bound()).text);
+	sf_text_print(out, "  released in all   %12s\n",
+		      amount(all->released_len).text);
+	sf_text_print(out, "  resident          %12s   peak, with files, %s\n",
+		      amount(resident_len).text,
+		      amount((uint64_t)usage.ru_maxrss << 10).text);
+	sf_text_print(out, "  mappings          %12zu\n", all->nr_mappings);
+	sf_text_print(out, "  threads           %12zu\n", all->nr_heaps);
 }
 
 /* What should be 0 is told only when it is not. */
-static void print_troubles(struct sf_out *out, const struct surefree_stats *all)
+static void print_troubles(struct sf_text *out,
+			   const struct surefree_stats *all)
 {
 	const struct {
 		const char *what;
@@ -86,8 +87,8 @@ static void print_troubles(struct sf_out *out, const struct surefree_stats *all)
 
 	for (size_t i = 0; i < SF_NR(troubles); i++)
 		if (troubles[i].nr > 0)
-			sf_out_print(out, "  %-18s%12llu\n", troubles[i].what,
-				     (unsigned long long)troubles[i].nr);
+			sf_text_print(out, "  %-18s%12llu\n", troubles[i].what,
+				      (unsigned long long)troubles[i].nr);
 }
 
 /* Whether a has more slabs than b, or as many and more blocks in them. */
@@ -110,21 +111,21 @@ static struct sf_malloc_class *busiest(struct sf_malloc_stats *blocks)
 	return most;
 }
 
-static void print_classes(struct sf_out *out, struct sf_malloc_stats *blocks)
+static void print_classes(struct sf_text *out, struct sf_malloc_stats *blocks)
 {
 	struct sf_malloc_class *class = busiest(blocks);
 
 	if (class != NULL)
-		sf_out_print(out, "  %10s %10s %10s %10s %7s\n", "block size",
-			     "slabs", "bytes", "in use", "filled");
+		sf_text_print(out, "  %10s %10s %10s %10s %7s\n", "block size",
+			      "slabs", "bytes", "in use", "filled");
 	for (size_t i = 0; i < NR_BUSIEST && class != NULL; i++) {
 		size_t size = sf_classes[class - blocks->classes].size;
 		size_t nr = class->nr_used + class->nr_free;
 
-		sf_out_print(out, "  %10zu %10zu %10s %10zu %5zu %%\n", size,
-			     class->nr_slabs,
-			     amount(class->nr_slabs * SF_SLAB_LEN).text,
-			     class->nr_used, class->nr_used * 100 / nr);
+		sf_text_print(out, "  %10zu %10zu %10s %10zu %5zu %%\n", size,
+			      class->nr_slabs,
+			      amount(class->nr_slabs * SF_SLAB_LEN).text,
+			      class->nr_used, class->nr_used * 100 / nr);
 		class->nr_slabs = 0;
 		class = busiest(blocks);
 	}
@@ -134,31 +135,31 @@ static void write_summary(int fd)
 {
 	struct sf_malloc_stats blocks;
 	struct surefree_stats all;
-	struct sf_out out;
+	struct sf_text out;
 
 	sf_account_collect(&all);
 	sf_malloc_account(&all);
 	sf_malloc_stats(&blocks);
-	sf_out_use(&out, fd);
-	sf_out_print(&out, "surefree: process %d (%s) at exit\n", getpid(),
-		     program_invocation_short_name);
+	sf_text_use(&out, fd);
+	sf_text_print(&out, "surefree: process %d (%s) at exit\n", getpid(),
+		      program_invocation_short_name);
 	print_memory(&out, &all, &blocks);
 	print_troubles(&out, &all);
 	print_classes(&out, &blocks);
 	/* There is nobody left to tell when it can't be written. */
-	sf_out_flush(&out);
+	sf_text_flush(&out);
 }
 
 __attribute__((constructor)) static void at_load(void)
 {
 	sf_state_init();
 	if (sf_option(SF_OPTION_STATS) != 0)
-		sf_out_keep_stderr();
+		sf_text_keep_stderr();
 }
 
 __attribute__((destructor)) static void at_exit(void)
 {
-	int fd = sf_option(SF_OPTION_STATS) != 0 ? sf_out_stderr() : -1;
+	int fd = sf_option(SF_OPTION_STATS) != 0 ? sf_text_stderr() : -1;
 
 	if (fd >= 0)
 		write_summary(fd);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "malloc/mode.h"
+#include "malloc/profile.h"
 #include "os/fence.h"
 #include "os/sys.h"
 #include "vm/extent.h"
@@ -31,7 +32,12 @@ static struct sf_lock heaps_lock;
 
 static pthread_key_t key;
 static bool has_key;
-static bool always_slow; /* no fence for all threads: owners take the lock */
+
+/*
+ * How often a heap is stopped when it is made, for good: once where there is no
+ * fence for all threads, and by sf_heap_set_slow(). Under all heaps' locks.
+ */
+static unsigned nr_born_stops;
 static _Atomic bool is_ready;
 
 struct sf_heap *sf_threads_first(void)
@@ -44,7 +50,7 @@ struct sf_heap *sf_threads_first(void)
  * Making heaps
  */
 
-static void set_up(struct sf_heap *heap, bool slow)
+static void set_up(struct sf_heap *heap, unsigned nr_stops)
 {
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_bin *bin = &heap->bins[class];
@@ -56,8 +62,8 @@ static void set_up(struct sf_heap *heap, bool slow)
 	heap->idle = NULL;
 	heap->idle_end = &heap->idle;
 	heap->nr_idle = 0;
-	heap->nr_stops = slow;
-	atomic_store_explicit(&heap->slow, slow, memory_order_relaxed);
+	heap->nr_stops = nr_stops;
+	atomic_store_explicit(&heap->slow, nr_stops > 0, memory_order_relaxed);
 }
 
 /* A heap that a thread left behind, or NULL. Called under heaps_lock. */
@@ -80,7 +86,7 @@ static struct sf_heap *new_heap(void)
 			  &extent) != 0)
 		return NULL;
 	heap = (struct sf_heap *)sf_extent_addr(&extent);
-	set_up(heap, always_slow);
+	set_up(heap, nr_born_stops);
 	heap->next = sf_threads_first();
 	atomic_store_explicit(&heaps, heap, memory_order_release);
 	return heap;
@@ -92,8 +98,8 @@ static void init_locked(void)
 {
 	sf_mode_init();
 	sf_class_init(sf_mode != NULL ? sf_mode->nr_cells() : SF_NR_CELLS);
-	always_slow = !sf_fence_init() || sf_mode != NULL;
-	set_up(&sf_heap_common, true);
+	nr_born_stops = !sf_fence_init() || sf_mode != NULL;
+	set_up(&sf_heap_common, 1);
 	sf_pool_init();
 	has_key = pthread_key_create(&key, end_thread) == 0;
 	atomic_store_explicit(&is_ready, true, memory_order_release);
@@ -225,6 +231,24 @@ void sf_heap_resume_all(void)
 	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
 }
 
+void sf_heap_set_slow(bool slow)
+{
+	unsigned more = slow ? 1 : -1u;
+
+	sf_heap_stop_all();
+	nr_born_stops += more;
+	sf_heap_common.nr_stops += more;
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		h->nr_stops += more;
+	sf_heap_resume_all();
+}
+
+void sf_heap_hint_slow(void)
+{
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		atomic_store_explicit(&h->slow, 1, memory_order_relaxed);
+}
+
 /*
  * Changing hands
  */
@@ -269,7 +293,7 @@ static void give_up(struct sf_heap *heap)
 	sf_heap_collect(heap);
 	sf_heap_collect(&sf_heap_common);
 	sf_heap_give_quota(heap);
-	set_up(heap, always_slow);
+	set_up(heap, nr_born_stops);
 }
 
 static void end_thread(void *arg)
@@ -309,6 +333,18 @@ void sf_heap_trim_all(void)
 	sf_heap_trim(&sf_heap_common);
 }
 
+static void prepare_fork(void)
+{
+	sf_profile_lock();
+	sf_heap_stop_all();
+}
+
+static void fork_parent(void)
+{
+	sf_heap_resume_all();
+	sf_profile_unlock();
+}
+
 static void fork_child(void)
 {
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
@@ -324,7 +360,7 @@ static void fork_child(void)
 		atomic_store(&h->slow, 1);
 		h->in_use = false;
 	}
-	sf_heap_resume_all();
+	fork_parent();
 }
 
 /* At load, before there is anything to hold: fork() may come at any time. */
@@ -332,6 +368,6 @@ __attribute__((constructor)) static void at_load(void)
 {
 	/* In this order: heaps are stopped before regions freeze. */
 	sf_fork_init();
-	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all, fork_child);
+	pthread_atfork(prepare_fork, fork_parent, fork_child);
 	sf_mode_start();
 }

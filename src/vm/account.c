@@ -71,6 +71,8 @@ static void add_counters(struct surefree_stats *out)
 	out->nr_view_gaps = count_of(SF_COUNT_VIEW_GAPS);
 	out->nr_stuck = count_of(SF_COUNT_STUCK);
 	out->stuck_len = count_of(SF_COUNT_STUCK_LEN);
+	out->nr_samples = count_of(SF_COUNT_SAMPLES);
+	out->nr_samples_lost = count_of(SF_COUNT_SAMPLES_LOST);
 }
 
 void sf_account_collect(struct surefree_stats *out)

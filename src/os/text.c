@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Writing text, see out.h. */
-#include "os/out.h"
+/* Writing text, see text.h. */
+#include "os/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,22 +32,22 @@ static int open_file(const char *path, int flags)
 			   NEW_MODE, 0, 0);
 }
 
-int sf_out_open(struct sf_out *out, const char *path)
+int sf_text_open(struct sf_text *out, const char *path)
 {
 	int fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
 
-	sf_out_use(out, fd);
+	sf_text_use(out, fd);
 	return fd < 0 ? fd : 0;
 }
 
-void sf_out_use(struct sf_out *out, int fd)
+void sf_text_use(struct sf_text *out, int fd)
 {
 	out->fd = fd;
 	out->err = 0;
 	out->len = 0;
 }
 
-int sf_out_flush(struct sf_out *out)
+int sf_text_flush(struct sf_text *out)
 {
 	size_t done = 0;
 
@@ -64,22 +64,22 @@ int sf_out_flush(struct sf_out *out)
 	return out->err;
 }
 
-int sf_out_close(struct sf_out *out)
+int sf_text_close(struct sf_text *out)
 {
-	int err = sf_out_flush(out);
+	int err = sf_text_flush(out);
 	int close_err = (int)sf_sys(__NR_close, out->fd, 0, 0, 0, 0, 0);
 
 	return err != 0 ? err : close_err;
 }
 
-void sf_out_print(struct sf_out *out, const char *format, ...)
+void sf_text_print(struct sf_text *out, const char *format, ...)
 {
 	int saved = errno;
 	va_list args;
 	int n;
 
 	if (out->len + LINE_LEN > sizeof(out->buf))
-		sf_out_flush(out);
+		sf_text_flush(out);
 	va_start(args, format);
 	n = vsnprintf(out->buf + out->len, LINE_LEN, format, args);
 	va_end(args);
@@ -88,13 +88,13 @@ void sf_out_print(struct sf_out *out, const char *format, ...)
 	errno = saved;
 }
 
-void sf_out_copy(struct sf_out *out, const char *path)
+void sf_text_copy(struct sf_text *out, const char *path)
 {
 	int fd = open_file(path, O_RDONLY);
 	long n = fd;
 
 	while (n >= 0) {
-		sf_out_flush(out);
+		sf_text_flush(out);
 		n = sf_sys(__NR_read, fd, (long)out->buf,
 			   (long)sizeof(out->buf), 0, 0, 0);
 		if (n == 0)
@@ -112,7 +112,7 @@ void sf_out_copy(struct sf_out *out, const char *path)
  * Standard error
  */
 
-void sf_out_keep_stderr(void)
+void sf_text_keep_stderr(void)
 {
 	int saved = errno;
 	struct stat at;
@@ -127,7 +127,7 @@ void sf_out_keep_stderr(void)
 	errno = saved;
 }
 
-int sf_out_stderr(void)
+int sf_text_stderr(void)
 {
 	int saved = errno;
 	struct stat at;
