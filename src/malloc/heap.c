@@ -274,21 +274,16 @@ void sf_heap_collect(struct sf_heap *heap)
 	}
 }
 
-/* Cells that this free may have made idle; more rather than fewer. */
-static size_t cells_freed(const struct sf_slab *slab,
-			  const struct sf_spot *spot, uint64_t bits,
+/* Cells that a free may have made idle; more rather than fewer. */
+static size_t cells_freed(size_t size, uint64_t full, uint64_t bits,
 			  uint64_t remote)
 {
-	/* The slab may be another's by now: read once. */
-	size_t size = slab->size;
-	unsigned per_cell;
-
 	if (size <= SF_FINE_MAX)
-		return (bits | remote) == spot->full;
+		return (bits | remote) == full;
 	if (size >= SF_CELL_LEN)
 		return (size + SF_CELL_LEN - 1) >> SF_CELL_SHIFT;
-	per_cell = (unsigned)(SF_CELL_LEN / size);
-	return (unsigned)__builtin_popcountll(remote) % per_cell == 0;
+	return (unsigned)__builtin_popcountll(remote) % (SF_CELL_LEN / size) ==
+	       0;
 }
 
 /* Whether a heap has to be stopped to keep the bound. */
@@ -327,6 +322,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 {
 	struct sf_heap *owner;
 	struct sf_spot spot;
+	size_t size = slab->size;
 	uint64_t bit;
 	uint64_t bits;
 	uint64_t old;
@@ -344,7 +340,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 	owner = notify(slab);
 	if (owner == NULL)
 		return;
-	if (too_many(owner, cells_freed(slab, &spot, bits, old | bit)) ||
+	if (too_many(owner, cells_freed(size, spot.full, bits, old | bit)) ||
 	    atomic_load(&slab->owner) != owner)
 		collect_for(owner);
 }

@@ -104,7 +104,7 @@ static inline bool sf_heap_try(struct sf_heap *heap)
 	atomic_store_explicit(&heap->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	return SF_LIKELY(
-		atomic_load_explicit(&heap->slow, memory_order_relaxed) == 0);
+		atomic_load_explicit(&heap->slow, memory_order_acquire) == 0);
 }
 
 static inline void sf_heap_leave(struct sf_heap *heap)

@@ -17,6 +17,12 @@ void *calls_find(const char *name)
 	return dlsym(RTLD_DEFAULT, name);
 }
 
+bool calls_sanitized(void)
+{
+	return calls_find("__asan_init") != NULL ||
+	       calls_find("__tsan_init") != NULL;
+}
+
 #ifdef CALLS_LINKED
 /* Linked with libsurefree, which the loader need not know of. */
 bool calls_surefree(void)

@@ -43,6 +43,9 @@
  */
 bool calls_surefree(void);
 
+/* Whether a sanitizer is at work, which needs memory and stack for itself. */
+bool calls_sanitized(void);
+
 /* The statistics of what is under test; false when it has none. */
 bool calls_stats(struct surefree_stats *out);
 

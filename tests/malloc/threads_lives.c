@@ -124,6 +124,8 @@ static void ended_threads_cost_nothing(void)
 {
 	size_t resident;
 
+	if (calls_sanitized())
+		SKIP("a sanitizer keeps what is freed");
 	run(500, leave_blocks);
 	resident = test_rss_anon();
 	run(NR_THREADS, leave_blocks);
@@ -320,6 +322,8 @@ static void a_small_stack_is_enough(void)
 	pthread_attr_t attr;
 	void *result;
 
+	if (calls_sanitized())
+		SKIP("a sanitizer needs more");
 	pthread_attr_init(&attr);
 	CHECK_EQ(pthread_attr_setstacksize(&attr,
 					   (size_t)sysconf(
