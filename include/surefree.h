@@ -342,7 +342,8 @@ size_t surefree_trim(size_t keep_len);
  *	profile=FILE|off   sample a heap profile for pprof, and write it when
  *	                   it is switched off, set again, or at exit (off)
  *	sample=SIZE        bytes between samples, on average (512K)
- *	profile_signal=N   a signal that switches it on and off (0: none)
+ *	profile_signal=N   a signal that switches it on and off (0: none); by
+ *	                   SUREFREE_OPTIONS only
  *
  * 0, or -1 and EINVAL, with a line on stderr that names the valid ones; with
  * "profile" also what writing the file fails with, and ENOMEM.
