@@ -45,7 +45,7 @@ static const struct {
 	[SF_OPTION_STATS] = { "stats", KIND_EXIT, false },
 	[SF_OPTION_PROFILE] = { "profile", KIND_FILE, false },
 	[SF_OPTION_SAMPLE] = { "sample", KIND_SIZE, false },
-	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_NUMBER, false },
+	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_NUMBER, true },
 };
 
 _Atomic size_t sf_options[SF_OPTION_NR] = {
@@ -180,8 +180,8 @@ static int unknown(const char *where, const char *name)
 {
 	sf_warn("%s: unknown option \"%s\"; valid are retain=SIZE, "
 		"trap=on|off, region=SIZE, ahead=SIZE, view_reserve=N, "
-		"fence, hardened, backtrace, stats=exit|off, "
-		"profile=FILE|off, sample=SIZE, profile_signal=N",
+		"fence, hardened, backtrace, stats=exit|off, profile=FILE|off, "
+		"sample=SIZE, profile_signal=N",
 		where, name);
 	return -EINVAL;
 }

@@ -316,6 +316,8 @@ void sf_free_aligned_sized(void *block, size_t align, size_t size)
 	if (block == NULL)
 		return;
 	if (SF_UNLIKELY(sf_mode != NULL)) {
+		if (sf_profile_is_active())
+			sf_profile_freed(block);
 		sf_mode->free_sized(block, align, size);
 		return;
 	}
@@ -333,9 +335,12 @@ void sf_free_sized(void *block, size_t size)
 
 static void *resize_in_mode(void *block, size_t size)
 {
-	void *copy = size <= MAX_LEN ? sf_mode->resize(block, size) : NULL;
-
-	return copy != NULL ? copy : no_memory();
+	if (size > MAX_LEN)
+		return no_memory();
+	/* Out of the profile, should it fail. */
+	if (sf_profile_is_active())
+		sf_profile_freed(block);
+	return taken(sf_mode->resize(block, size), size);
 }
 
 /* Whether a block of len bytes may stay when it shrinks to size. */

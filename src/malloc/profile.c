@@ -3,7 +3,7 @@
 #include "malloc/profile.h"
 
 #include <errno.h>
-#include <execinfo.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -296,10 +296,24 @@ static void install_handler(void)
 		sf_warn("profile_signal=%zu: %s", number, strerror(errno));
 }
 
-__attribute__((constructor)) static void at_load(void)
+static void lock_all(void)
+{
+	sf_lock_acquire(&control_lock, SF_RANK_CONTROL);
+	sf_lock_acquire(&samples_lock, SF_RANK_SAMPLES);
+}
+
+static void unlock_all(void)
+{
+	sf_lock_release(&samples_lock, SF_RANK_SAMPLES);
+	sf_lock_release(&control_lock, SF_RANK_CONTROL);
+}
+
+void sf_profile_start(void)
 {
 	bool has_signal;
 
+	/* Registered last, so it locks first. */
+	pthread_atfork(lock_all, unlock_all, unlock_all);
 	sf_state_init();
 	has_signal = sf_option(SF_OPTION_PROFILE_SIGNAL) != 0;
 	if (!has_signal && sf_option(SF_OPTION_PROFILE) == 0)
@@ -325,16 +339,4 @@ __attribute__((destructor)) static void at_exit(void)
 		write_now();
 	sf_lock_release(&control_lock, SF_RANK_CONTROL);
 	mine.inside = false;
-}
-
-void sf_profile_lock(void)
-{
-	sf_lock_acquire(&control_lock, SF_RANK_CONTROL);
-	sf_lock_acquire(&samples_lock, SF_RANK_SAMPLES);
-}
-
-void sf_profile_unlock(void)
-{
-	sf_lock_release(&samples_lock, SF_RANK_SAMPLES);
-	sf_lock_release(&control_lock, SF_RANK_CONTROL);
 }

@@ -46,8 +46,7 @@ void sf_profile_freed(void *block);
  */
 int sf_profile_set(const char *where, const char *value);
 
-/* Around fork(), before the heaps are stopped and after they go on. */
-void sf_profile_lock(void);
-void sf_profile_unlock(void);
+/* When the library is loaded: what the options ask for, and fork(). */
+void sf_profile_start(void);
 
 #endif

@@ -333,18 +333,6 @@ void sf_heap_trim_all(void)
 	sf_heap_trim(&sf_heap_common);
 }
 
-static void prepare_fork(void)
-{
-	sf_profile_lock();
-	sf_heap_stop_all();
-}
-
-static void fork_parent(void)
-{
-	sf_heap_resume_all();
-	sf_profile_unlock();
-}
-
 static void fork_child(void)
 {
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
@@ -360,7 +348,7 @@ static void fork_child(void)
 		atomic_store(&h->slow, 1);
 		h->in_use = false;
 	}
-	fork_parent();
+	sf_heap_resume_all();
 }
 
 /* At load, before there is anything to hold: fork() may come at any time. */
@@ -368,6 +356,7 @@ __attribute__((constructor)) static void at_load(void)
 {
 	/* In this order: heaps are stopped before regions freeze. */
 	sf_fork_init();
-	pthread_atfork(prepare_fork, fork_parent, fork_child);
+	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all, fork_child);
 	sf_mode_start();
+	sf_profile_start();
 }

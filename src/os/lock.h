@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 enum sf_rank {
-	SF_RANK_MODE,	 /* what the modes of malloc note of blocks */
 	SF_RANK_CONTROL, /* switching the heap profile */
 	SF_RANK_SAMPLES, /* its tables */
+	SF_RANK_MODE,	 /* what the modes of malloc note of blocks */
 	SF_RANK_HEAPS,	 /* the list of malloc's heaps */
 	SF_RANK_HEAP,	 /* a heap; several, in the order of the list */
 	SF_RANK_STATE,	 /* reserving a region, changing an option */
