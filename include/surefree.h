@@ -298,25 +298,20 @@ struct surefree_stats {
 	size_t nr_heaps;	 /* threads that have allocated */
 	uint64_t nr_samples;	 /* taken for heap profiles */
 	uint64_t nr_samples_lost; /* dropped, the table being full */
-
-	/*
-	 * Blocks by size, the smallest first. Before the call: NULL, or an
-	 * array and how many it has room for; what is beyond is left out.
-	 * After it nr_classes is how many sizes there are (72 now). With an
-	 * array the call takes time in proportion to the slabs in use.
-	 */
-	struct surefree_class_stats *classes;
-	size_t nr_classes;
 };
 
 /*
- * Fill in *out as far as out->size reaches: begin with
- *
- *	struct surefree_stats stats = { .size = sizeof(stats) };
- *
- * 0, or -1 and EINVAL when out->size is too small for its own first member.
+ * Fill in *out as far as out->size reaches. 0, or -1 and EINVAL when
+ * out->size is too small for its own first member.
  */
 int surefree_stats(struct surefree_stats *out);
+
+/*
+ * Blocks by size, the smallest first: fills in at most nr elements, and returns
+ * how many sizes there are (72 now). Takes time in proportion to the slabs in
+ * use.
+ */
+size_t surefree_stats_classes(struct surefree_class_stats *out, size_t nr);
 
 /*
  * Give back what is retained until at most keep_len bytes are, and with

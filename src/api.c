@@ -318,21 +318,22 @@ SF_EXPORT int surefree_stats(struct surefree_stats *out)
 	sf_state_init();
 	sf_account_collect(&stats);
 	sf_malloc_account(&stats);
-	if (out->size >=
-	    offsetof(struct surefree_stats, nr_classes) + sizeof(size_t)) {
-		stats.classes = out->classes;
-		if (out->classes != NULL)
-			sf_malloc_classes(out->classes, out->nr_classes);
-	}
-	stats.nr_classes = SF_NR_CLASSES;
 	return fail_int(copy_out(out, out->size, &stats, sizeof(stats)));
+}
+
+SF_EXPORT size_t surefree_stats_classes(struct surefree_class_stats *out,
+					size_t nr)
+{
+	sf_malloc_classes(out, nr);
+	return SF_NR_CLASSES;
 }
 
 SF_EXPORT size_t surefree_trim(size_t keep_len)
 {
-	sf_state_init();
-	size_t len = sf_malloc_trim(keep_len);
+	size_t len;
 
+	sf_state_init();
+	len = sf_malloc_trim(keep_len);
 	return len + sf_trim(keep_len);
 }
 

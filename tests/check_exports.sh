@@ -25,7 +25,7 @@ check() {
 		surefree_unmap surefree_discard surefree_remap \
 		surefree_guard surefree_unguard surefree_stack_map \
 		surefree_stack_unmap surefree_stack_trim surefree_map_file \
-		surefree_unmap_file surefree_mappings surefree_stats \
+		surefree_unmap_file surefree_mappings surefree_stats surefree_stats_classes \
 		surefree_trim surefree_set; do
 		if ! printf '%s\n' "$names" | grep -qx "$name"; then
 			echo "$1 does not export $name" >&2

@@ -85,6 +85,12 @@ int observe_stats(struct surefree_stats *out)
 	return ((int (*)(struct surefree_stats *))find("surefree_stats"))(out);
 }
 
+size_t observe_classes(struct surefree_class_stats *out, size_t nr)
+{
+	return ((size_t(*)(struct surefree_class_stats *, size_t))find(
+		"surefree_stats_classes"))(out, nr);
+}
+
 int observe_set(const char *option, const char *value)
 {
 	return ((int (*)(const char *, const char *))find(

@@ -32,6 +32,7 @@ bool observe_run(const char *options, const char *name, char *text, size_t len);
 
 /* The drop-in's calls. */
 int observe_stats(struct surefree_stats *out);
+size_t observe_classes(struct surefree_class_stats *out, size_t nr);
 int observe_set(const char *option, const char *value);
 
 #endif
