@@ -61,11 +61,13 @@ static int pool_at(size_t i, struct sf_pool **out)
 	struct sf_pool *pool = &sf_pools[i];
 	int err = 0;
 
+	*out = pool;
+	if (SF_LIKELY(sf_pool_len(pool) > 0))
+		return 0;
 	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
 	if (pool->slabs == NULL)
 		err = open_pool(pool, sf_state_region(i));
 	sf_lock_release(&pool->grow, SF_RANK_POOL);
-	*out = pool;
 	return err;
 }
 
@@ -460,4 +462,16 @@ size_t sf_pool_trim(size_t keep_len)
 		}
 	}
 	return nr << sf_page_shift;
+}
+
+void sf_pool_lock_all(void)
+{
+	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
+		sf_lock_acquire(&sf_pools[i].grow, SF_RANK_POOL);
+}
+
+void sf_pool_unlock_all(void)
+{
+	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
+		sf_lock_release(&sf_pools[i].grow, SF_RANK_POOL);
 }

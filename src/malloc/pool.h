@@ -105,6 +105,10 @@ void sf_pool_zero(const struct sf_pages *pages);
 /* Release free pages until keep_len bytes are retained. Returns bytes. */
 size_t sf_pool_trim(size_t keep_len);
 
+/* For fork(): nobody is making headers. */
+void sf_pool_lock_all(void);
+void sf_pool_unlock_all(void);
+
 static inline size_t sf_pool_len(const struct sf_pool *pool)
 {
 	/* Relaxed: whoever has a block saw the length grow. */

@@ -333,8 +333,22 @@ void sf_heap_trim_all(void)
 	sf_heap_trim(&sf_heap_common);
 }
 
+static void prepare_fork(void)
+{
+	sf_heap_stop_all();
+	/* Large blocks are taken without a heap. */
+	sf_pool_lock_all();
+}
+
+static void fork_parent(void)
+{
+	sf_pool_unlock_all();
+	sf_heap_resume_all();
+}
+
 static void fork_child(void)
 {
+	sf_pool_unlock_all();
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		collect_all_slabs(h);
 	collect_all_slabs(&sf_heap_common);
@@ -356,7 +370,7 @@ __attribute__((constructor)) static void at_load(void)
 {
 	/* In this order: heaps are stopped before regions freeze. */
 	sf_fork_init();
-	pthread_atfork(sf_heap_stop_all, sf_heap_resume_all, fork_child);
+	pthread_atfork(prepare_fork, fork_parent, fork_child);
 	sf_mode_start();
 	sf_profile_start();
 }

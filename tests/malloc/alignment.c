@@ -18,12 +18,12 @@
 #define ALIGN_MAX ((size_t)64 << 20)
 
 static const size_t sizes[] = {
-	0,    1,    8,	   16,	  17,	 100,	 128,	1000,	 4095,
+	0,    1,    8,	   16,	  17,	 100,	128,	1000,	 4095,
 	4096, 4097, 10000, 32768, 32769, 65536, 100000, 2097152, 3000000,
 };
 
-static const size_t not_powers[] = { 3, 5, 6, 7, 24, 48, 100, 4095, 5000,
-				     65537, (3 << 20) };
+static const size_t not_powers[] = { 3,	  5,	6,    7,     24,       48,
+				     100, 4095, 5000, 65537, (3 << 20) };
 
 /* Check a block, write all of it, and free it. */
 static void use(void *p, size_t len, size_t align)
@@ -209,11 +209,11 @@ static void valloc_and_pvalloc_give_pages(void)
 
 static void valloc_and_pvalloc_refuse_what_is_too_large(void)
 {
-	static const size_t lens[] = {
-		SIZE_MAX,	   SIZE_MAX - 100,	   SIZE_MAX - 4095,
-		SIZE_MAX - 4096,   SIZE_MAX - 8192,	   SIZE_MAX - 65536,
-		SIZE_MAX / 2 + 1, (size_t)PTRDIFF_MAX, SIZE_MAX / 2 - 5000
-	};
+	static const size_t lens[] = { SIZE_MAX,	   SIZE_MAX - 100,
+				       SIZE_MAX - 4095,	   SIZE_MAX - 4096,
+				       SIZE_MAX - 8192,	   SIZE_MAX - 65536,
+				       SIZE_MAX / 2 + 1,   (size_t)PTRDIFF_MAX,
+				       SIZE_MAX / 2 - 5000 };
 
 	for (size_t i = 0; i < TEST_COUNT(lens); i++) {
 		errno = MARK;

@@ -156,8 +156,7 @@ bool block_check_apart(struct block *blocks, size_t nr)
 		}
 		if (i + 1 < nr && blocks[i].p + len > blocks[i + 1].p) {
 			FAIL("blocks %p + %zu and %p overlap",
-			     (void *)blocks[i].p, len,
-			     (void *)blocks[i + 1].p);
+			     (void *)blocks[i].p, len, (void *)blocks[i + 1].p);
 			return false;
 		}
 	}

@@ -57,7 +57,8 @@ static void *find_surefrees(const char *name)
 	void *found = calls_find(name);
 	const char *wanted = getenv("MALLOC_TESTED");
 
-	if (found == NULL && wanted != NULL && strcmp(wanted, "surefree") == 0) {
+	if (found == NULL && wanted != NULL &&
+	    strcmp(wanted, "surefree") == 0) {
 		FAIL("the drop-in is not there: it has no %s", name);
 		_exit(1);
 	}
@@ -71,9 +72,8 @@ bool calls_surefree(void)
 
 bool calls_stats(struct surefree_stats *out)
 {
-	int (*fn)(struct surefree_stats *) =
-		(int (*)(struct surefree_stats *))find_surefrees(
-			"surefree_stats");
+	int (*fn)(struct surefree_stats *) = (int (*)(
+		struct surefree_stats *))find_surefrees("surefree_stats");
 
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
@@ -87,8 +87,8 @@ void calls_trim(void)
 
 void calls_free_sized(void *p, size_t len)
 {
-	void (*fn)(void *, size_t) =
-		(void (*)(void *, size_t))calls_find("free_sized");
+	void (*fn)(void *,
+		   size_t) = (void (*)(void *, size_t))calls_find("free_sized");
 
 	if (fn != NULL)
 		fn(p, len);
@@ -98,9 +98,9 @@ void calls_free_sized(void *p, size_t len)
 
 void calls_free_aligned_sized(void *p, size_t align, size_t len)
 {
-	void (*fn)(void *, size_t, size_t) =
-		(void (*)(void *, size_t, size_t))calls_find(
-			"free_aligned_sized");
+	void (*fn)(void *, size_t,
+		   size_t) = (void (*)(void *, size_t,
+				       size_t))calls_find("free_aligned_sized");
 
 	if (fn != NULL)
 		fn(p, align, len);

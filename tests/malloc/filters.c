@@ -72,12 +72,12 @@ static void play_in_threads(void)
 		CHECK_EQ(stats.retained_len, 0);
 }
 
-/* What the executed program does. */
+/* Also what the executed program does. */
 static void players_play(void)
 {
-	if (getenv("TEST_FILTERED") == NULL)
-		SKIP("done by the next one");
-	CHECK(syscall(__NR_membarrier, 0, 0, 0) == -1 && errno == EPERM);
+	if (getenv("TEST_FILTERED") != NULL)
+		CHECK(syscall(__NR_membarrier, 0, 0, 0) == -1 &&
+		      errno == EPERM);
 	play_in_threads();
 }
 

@@ -86,9 +86,8 @@ static void operate(struct test_rng *rng)
 {
 	size_t from = test_rand_below(rng, NR_SLOTS);
 	size_t to = test_rand_below(rng, NR_SLOTS);
-	struct block *block =
-		atomic_exchange_explicit(&slots[from], NULL,
-					 memory_order_acq_rel);
+	struct block *block = atomic_exchange_explicit(&slots[from], NULL,
+						       memory_order_acq_rel);
 
 	if (block == NULL) {
 		block = allocate(rng);

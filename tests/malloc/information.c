@@ -110,8 +110,7 @@ static void mallinfo2_counts_other_threads(void)
 	CHECK_GE(in_use(&filled), in_use(&before) + NR_SMALL * SMALL_LEN);
 	empty(NR_SMALL);
 	filled = mallinfo2();
-	CHECK_LE(in_use(&filled),
-		 in_use(&before) + NR_SMALL * SMALL_LEN / 10);
+	CHECK_LE(in_use(&filled), in_use(&before) + NR_SMALL * SMALL_LEN / 10);
 }
 
 static void mallinfo_is_mallinfo2_in_ints(void)
@@ -189,7 +188,8 @@ static int read_tag(const char **text, struct element *open, int depth)
 	if (closing) {
 		depth--;
 		return depth >= 0 && open[depth].len == len &&
-				       memcmp(open[depth].name, name, len) == 0 ?
+				       memcmp(open[depth].name, name, len) ==
+					       0 ?
 			       depth :
 			       -1;
 	}
@@ -247,7 +247,8 @@ static void check_malloc_info(void)
 
 static void the_reader_of_xml_sees_errors(void)
 {
-	CHECK(find_xml_error("<a>\n<b c=\"1\" d=\"2\"/>x<e></e></a>\n") == NULL);
+	CHECK(find_xml_error("<a>\n<b c=\"1\" d=\"2\"/>x<e></e></a>\n") ==
+	      NULL);
 	CHECK(find_xml_error("<a><b></a>") != NULL);
 	CHECK(find_xml_error("<a></b>") != NULL);
 	CHECK(find_xml_error("<a/><b/>") != NULL);

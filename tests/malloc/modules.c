@@ -175,8 +175,8 @@ static void a_namespace_of_its_own_works(void)
 	allocate = (void *(*)(size_t))find(handle, "module_allocate");
 	release = (void (*)(void *))find(handle, "module_free");
 	for (size_t len = 1; len < 1000000; len = len * 2 + 1) {
-		struct block block =
-			block_fill(allocate(len), len, CALLS_ALIGN);
+		struct block block = block_fill(allocate(len), len,
+						CALLS_ALIGN);
 
 		CHECK(block_check(&block));
 		release(block.p);
@@ -234,8 +234,8 @@ static void *use_late(void *arg)
 	pthread_barrier_wait(&barrier);
 	for (size_t i = 1; i < 3000; i++) {
 		size_t len = (size_t)(uintptr_t)arg * i % 70000 + 1;
-		struct block block =
-			block_fill(late_malloc(len), len, CALLS_ALIGN);
+		struct block block = block_fill(late_malloc(len), len,
+						CALLS_ALIGN);
 
 		CHECK(block_check(&block));
 		block.p = late_realloc(block.p, len + 500);
@@ -251,8 +251,8 @@ static void *load_late(void *arg)
 	void *handle = load_file("TEST_LIBRARY", RTLD_LOCAL);
 
 	late_malloc = (void *(*)(size_t))find(handle, "surefree_malloc");
-	late_realloc =
-		(void *(*)(void *, size_t))find(handle, "surefree_realloc");
+	late_realloc = (void *(*)(void *, size_t))find(handle,
+						       "surefree_realloc");
 	late_free = (void (*)(void *))find(handle, "surefree_free");
 	/* It stays loaded all the same. */
 	CHECK_EQ(dlclose(handle), 0);

@@ -15,7 +15,7 @@
 
 #define TOUCH_LEN ((size_t)64 << 10) /* of a block, not to take long */
 
-static const size_t sizes[] = { 24,    100,    1000,	8192,	  20000,
+static const size_t sizes[] = { 24,    100,    1000,	8192,	 20000,
 				40000, 200000, 1 << 20, 64 << 20 };
 
 static void (*give)(void *p); /* what is done to what is no block */
@@ -121,8 +121,8 @@ static void give_thread_variable(void)
 /* Ours, but from surefree_map(), which is not malloc(). */
 static void give_surefree_map(void)
 {
-	void *(*map)(size_t, unsigned) =
-		(void *(*)(size_t, unsigned))calls_find("surefree_map");
+	void *(*map)(size_t, unsigned) = (void *(*)(size_t, unsigned))
+		calls_find("surefree_map");
 	char *p = map(1 << 20, 0);
 
 	if (p == NULL)
@@ -214,8 +214,8 @@ static void a_misaligned_address_is_reported(void)
 
 static void the_inside_of_a_block_is_reported(void)
 {
-	static const ptrdiff_t offsets[] = { 16,   32,	  256,	 1024, 4096,
-					     8192, 65536, 131072 };
+	static const ptrdiff_t offsets[] = { 16,   32,	 256,	1024,
+					     4096, 8192, 65536, 131072 };
 
 	for (size_t i = 0; i < TEST_COUNT(sizes); i++)
 		for (size_t j = 0; j < TEST_COUNT(offsets); j++) {

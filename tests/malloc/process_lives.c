@@ -65,8 +65,9 @@ static void preinit(int argc, char **argv, char **environment)
 	allocate_all(from_preinit);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(
-	int, char **, char **) = preinit;
+__attribute__((section(".preinit_array"),
+	       used)) static void (*preinit_entry)(int, char **,
+						   char **) = preinit;
 
 static void *allocate_in_thread(void *arg)
 {

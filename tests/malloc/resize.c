@@ -14,9 +14,10 @@
 #define MARK 4242 /* no errno */
 
 static const size_t sizes[] = {
-	1,     2,     15,    16,    17,	   40,	   128,	    500,     1024,
-	2049,  4096,  8191,  16000, 32768, 32769,  50000,   65536,   65537,
-	70000, 131072, 200000, 1048576, 1048577, 3000000, 9000000, 40000000,
+	1,	 2,	  15,	   16,	    17,	      40,     128,
+	500,	 1024,	  2049,	   4096,    8191,     16000,  32768,
+	32769,	 50000,	  65536,   65537,   70000,    131072, 200000,
+	1048576, 1048577, 3000000, 9000000, 40000000,
 };
 
 /* Resize block to len and check what was in both sizes. */
@@ -118,8 +119,8 @@ static void no_block_is_a_new_one(void)
 	for (size_t i = 0; i < TEST_COUNT(sizes); i++) {
 		size_t len = sizes[i];
 		struct block a = block_fill(realloc(NULL, len), len, 16);
-		struct block b =
-			block_fill(reallocarray(NULL, 1, len), len, 16);
+		struct block b = block_fill(reallocarray(NULL, 1, len), len,
+					    16);
 
 		CHECK(block_check(&a));
 		CHECK(block_check(&b));

@@ -34,7 +34,7 @@ static void on_signal(int number)
 	atomic_fetch_add_explicit(&nr_signals, 1, memory_order_relaxed);
 }
 
-static void catch(int number, int flags)
+static void catch (int number, int flags)
 {
 	struct sigaction action = { .sa_handler = on_signal,
 				    .sa_flags = flags };
@@ -73,8 +73,8 @@ static void signals_interrupt_every_moment(void)
 	pthread_t threads[NR_THREADS];
 
 	seed = test_seed();
-	catch(SIGALRM, SA_ONSTACK);
-	catch(SIGUSR1, 0);
+	catch (SIGALRM, SA_ONSTACK);
+	catch (SIGUSR1, 0);
 	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
 	atomic_store(&nr_playing, NR_THREADS);
 	for (uintptr_t i = 0; i < NR_THREADS; i++)

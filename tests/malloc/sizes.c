@@ -19,13 +19,20 @@
 
 /* Sizes that no system has. */
 static const size_t too_large[] = {
-	(size_t)PTRDIFF_MAX,	 (size_t)PTRDIFF_MAX + 1,
-	(size_t)PTRDIFF_MAX - 1, (size_t)PTRDIFF_MAX - 4096,
-	SIZE_MAX,		 SIZE_MAX - 1,
-	SIZE_MAX - 15,		 SIZE_MAX - 16,
-	SIZE_MAX - 4095,	 SIZE_MAX - 4096,
-	SIZE_MAX - 65536,	 SIZE_MAX - (2 << 20),
-	SIZE_MAX / 2 + 4096,	 SIZE_MAX / 4 * 3,
+	(size_t)PTRDIFF_MAX,
+	(size_t)PTRDIFF_MAX + 1,
+	(size_t)PTRDIFF_MAX - 1,
+	(size_t)PTRDIFF_MAX - 4096,
+	SIZE_MAX,
+	SIZE_MAX - 1,
+	SIZE_MAX - 15,
+	SIZE_MAX - 16,
+	SIZE_MAX - 4095,
+	SIZE_MAX - 4096,
+	SIZE_MAX - 65536,
+	SIZE_MAX - (2 << 20),
+	SIZE_MAX / 2 + 4096,
+	SIZE_MAX / 4 * 3,
 };
 
 /* Whether a call returned NULL and set ENOMEM; errno was MARK before. */
@@ -180,7 +187,8 @@ static void a_refused_realloc_leaves_the_block(void)
 		block = block_fill(p, sizes[i], CALLS_ALIGN);
 		errno = MARK;
 		for (size_t j = 0; j < TEST_COUNT(too_large); j++)
-			CHECK(refused(realloc(calls_hide(p), calls_size(too_large[j]))));
+			CHECK(refused(realloc(calls_hide(p),
+					      calls_size(too_large[j]))));
 		CHECK(block_check(&block));
 		free(p);
 	}
@@ -188,7 +196,7 @@ static void a_refused_realloc_leaves_the_block(void)
 
 static void what_succeeds_leaves_errno(void)
 {
-	static const size_t sizes[] = { 0,     1,	100,	 5000,
+	static const size_t sizes[] = { 0,     1,      100,	5000,
 					40000, 200000, 2000000, 70000000 };
 
 	for (size_t i = 0; i < TEST_COUNT(sizes); i++) {

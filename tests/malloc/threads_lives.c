@@ -325,9 +325,8 @@ static void a_small_stack_is_enough(void)
 	if (calls_sanitized())
 		SKIP("a sanitizer needs more");
 	pthread_attr_init(&attr);
-	CHECK_EQ(pthread_attr_setstacksize(&attr,
-					   (size_t)sysconf(
-						   _SC_THREAD_STACK_MIN)),
+	CHECK_EQ(pthread_attr_setstacksize(
+			 &attr, (size_t)sysconf(_SC_THREAD_STACK_MIN)),
 		 0);
 	for (int i = 0; i < 10; i++) {
 		pthread_t thread;
