@@ -16,7 +16,7 @@
 #define NR_THREADS  4
 #define CHECK_EVERY 5000
 
-static size_t nr_ops = 16000;
+static size_t nr_ops = 30000;
 static size_t len_max = (size_t)64 << 20;
 static size_t used_len_max = (size_t)192 << 20;
 static uint64_t seed;

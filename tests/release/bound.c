@@ -16,8 +16,8 @@
 #include "release.h"
 
 #define MAX_WORKERS 64
-#define NR_SLOTS    256	   /* of each worker */
-#define NR_OPS	    100000 /* of all workers in a phase */
+#define NR_SLOTS    256	  /* of each worker */
+#define NR_OPS	    30000 /* of all workers in a phase */
 #define NR_HANDED   1024
 #define MAX_LIVE    (512 * MIB) /* of all workers, about */
 /* What describes blocks: 1 in 50 of the peak; and each thread has a page of

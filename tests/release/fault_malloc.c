@@ -19,7 +19,7 @@
 #include "release.h"
 
 #define MAX_CALLS 5000 /* more system calls than any call makes */
-#define NR_EACH	  50   /* so many fail one by one, then every now and then */
+#define NR_EACH	  12   /* so many fail one by one, then every now and then */
 #define NOT_FIRED 42   /* exit status of a child */
 #define NR_MANY	  300
 #define SMALL_LEN 100
