@@ -123,7 +123,7 @@ static inline struct sf_slab *sf_slab_of(const struct sf_pool *pool,
 /*
  * Make a slab of fresh pages the heap's. Its idle cells are counted.
  */
-struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned class);
+struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number);
 
 /* Give a slab without blocks in use back to the pool. */
 void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab);
