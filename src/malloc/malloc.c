@@ -83,11 +83,12 @@ void *sf_malloc(size_t size)
 
 	if (SF_UNLIKELY(size > SF_SMALL_MAX))
 		return malloc_slow(size);
-	class = sf_class_of(size);
 	if (SF_UNLIKELY(!sf_heap_try(heap))) {
 		sf_heap_leave(heap);
 		return malloc_slow(size);
 	}
+	/* Not before: there are no classes until a heap is this thread's. */
+	class = sf_class_of(size);
 	block = sf_heap_take_quick(heap, class);
 	if (SF_UNLIKELY(block == NULL))
 		block = sf_heap_take(heap, class, &clean);
