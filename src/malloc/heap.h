@@ -59,7 +59,7 @@ struct sf_heap {
 	/* Changed by other threads. */
 	struct sf_lock lock SF_CACHE_ALIGNED;
 	unsigned nr_stops;		  /* under lock */
-	bool in_use;			  /* under the lock of heaps */
+	_Atomic bool in_use;		  /* changed under the lock of heaps */
 	_Atomic(struct sf_slab *) remote; /* slabs with remote frees */
 	_Atomic size_t nr_remote;    /* cells that these may have made idle */
 	_Atomic size_t remote_quota; /* cells counted as retained for it */
