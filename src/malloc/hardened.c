@@ -141,20 +141,6 @@ static unsigned random_bit(uint64_t bits)
 	return (unsigned)__builtin_ctzll(bits);
 }
 
-static uintptr_t addr_of(const struct sf_slab *slab, unsigned word,
-			 unsigned bit)
-{
-	unsigned span = word >> slab->word_shift;
-	unsigned in_span = word - (span << slab->word_shift);
-
-	if (!sf_slab_is_fine(slab)) {
-		span = 0;
-		in_span = word;
-	}
-	return slab->addr + span * SF_CELL_LEN +
-	       ((size_t)in_span * 64 + bit) * slab->size;
-}
-
 /*
  * Give back the block that was taken, which is the lowest of its word, and take
  * any other of the slab, or the same.
@@ -162,11 +148,13 @@ static uintptr_t addr_of(const struct sf_slab *slab, unsigned word,
 static void *shuffle(struct sf_heap *heap, unsigned class, void *block)
 {
 	struct sf_slab *slab = heap->bins[class].slab;
+	uintptr_t addr = (uintptr_t)block;
 	struct sf_spot spot;
 	unsigned word;
 	unsigned bit;
 
-	sf_slab_spot(slab, (uintptr_t)block - slab->addr, &spot);
+	spot = sf_slab_spot(slab, addr - slab->addr);
+	sf_slab_unmark(slab, addr);
 	sf_bits_set(&slab->free[spot.word],
 		    sf_bits_get(&slab->free[spot.word]) | (uint64_t)1
 								  << spot.bit);
@@ -174,7 +162,9 @@ static void *shuffle(struct sf_heap *heap, unsigned class, void *block)
 	bit = random_bit(sf_bits_get(&slab->free[word]));
 	sf_bits_set(&slab->free[word],
 		    sf_bits_get(&slab->free[word]) & ~((uint64_t)1 << bit));
-	return (void *)addr_of(slab, word, bit);
+	addr = sf_slab_word_addr(slab, word) + (size_t)bit * slab->size;
+	sf_slab_mark(slab, addr);
+	return (void *)addr;
 }
 
 static void *take_small(unsigned class)

@@ -170,20 +170,13 @@ static bool next_word(struct sf_bin *bin)
 
 	while (slab->avail != 0) {
 		unsigned word = choose_word(slab);
-		unsigned cell = word >> slab->word_shift;
-		unsigned part = word - (cell << slab->word_shift);
 
 		slab->avail &= (uint16_t) ~(1u << word);
 		if (sf_bits_get(&slab->free[word]) == 0)
 			continue;
-		if (!sf_slab_is_fine(slab)) {
-			part = word;
-			cell = 0;
-		}
 		bin->word = &slab->free[word];
 		bin->size = slab->size;
-		bin->base = slab->addr + cell * SF_CELL_LEN +
-			    (size_t)part * 64 * slab->size;
+		bin->base = sf_slab_word_addr(slab, word);
 		return true;
 	}
 	return false;
@@ -200,25 +193,37 @@ static void leave_slab(struct sf_heap *heap, struct sf_bin *bin)
 		sf_slab_settle(heap, slab);
 }
 
+/* A block of the word that the bin takes from; 0: it has none left. */
+static uintptr_t take_of_word(struct sf_bin *bin)
+{
+	uint64_t bits = sf_bits_get(bin->word);
+
+	if (SF_UNLIKELY(bits == 0))
+		return 0;
+	sf_bits_set(bin->word, bits & (bits - 1));
+	return bin->base + (size_t)__builtin_ctzll(bits) * bin->size;
+}
+
 void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
 {
 	struct sf_bin *bin = &heap->bins[class];
-	void *block;
+	uintptr_t addr;
 	unsigned cells;
 
 	*clean = false;
-	while ((block = sf_heap_take_quick(heap, class)) == NULL) {
+	while ((addr = take_of_word(bin)) == 0) {
 		if (bin->slab != NULL && next_word(bin))
 			continue;
 		leave_slab(heap, bin);
 		if (next_slab(heap, class) == NULL)
 			return NULL;
 	}
-	if (sf_class_is_fine(class))
-		return block;
-	cells = sf_slab_cells(bin->slab, (uintptr_t)block - bin->slab->addr);
-	*clean = (bin->slab->clean & cells) == cells;
-	return block;
+	sf_slab_mark(bin->slab, addr);
+	if (!sf_class_is_fine(class)) {
+		cells = sf_slab_cells(bin->slab, addr - bin->slab->addr);
+		*clean = (bin->slab->clean & cells) == cells;
+	}
+	return (void *)addr;
 }
 
 /*
@@ -274,6 +279,13 @@ void sf_heap_collect(struct sf_heap *heap)
 	}
 }
 
+void sf_heap_collect_many(struct sf_heap *heap)
+{
+	if (atomic_load_explicit(&heap->nr_remote, memory_order_relaxed) >
+	    SF_REMOTE_QUOTA / 2)
+		sf_heap_collect(heap);
+}
+
 /* Cells that a free may have made idle; more rather than fewer. */
 static size_t cells_freed(size_t size, uint64_t full, uint64_t bits,
 			  uint64_t remote)
@@ -327,12 +339,11 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 	uint64_t bits;
 	uint64_t old;
 
-	if (!sf_slab_spot(slab, addr - slab->addr, &spot))
+	if (!sf_slab_is_marked(slab, addr))
 		sf_slab_bad_free(slab, addr);
+	spot = sf_slab_spot(slab, addr - slab->addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
-	if (SF_UNLIKELY(((bits | ~spot.full) & bit) != 0))
-		sf_slab_bad_free(slab, addr);
 	/* From here on the slab may be closed, when this was its last block. */
 	old = atomic_fetch_or(&slab->remote[spot.word], bit);
 	if (SF_UNLIKELY((old & bit) != 0))
@@ -351,6 +362,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 
 void sf_heap_leave_bins(struct sf_heap *heap)
 {
+	sf_cache_flush(heap);
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_bin *bin = &heap->bins[class];
 		struct sf_slab *slab = bin->slab;

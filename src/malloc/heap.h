@@ -24,6 +24,7 @@
 
 #include <stdatomic.h>
 
+#include "malloc/cache.h"
 #include "malloc/slab.h"
 #include "os/lock.h"
 
@@ -47,14 +48,16 @@ struct sf_heap {
 	/* Under lock; read by the owner. */
 	_Atomic uint8_t slow;
 
+	struct sf_cache caches[SF_NR_CLASSES] SF_CACHE_ALIGNED;
 	struct sf_bin bins[SF_NR_CLASSES];
 
 	struct sf_slab *slabs; /* all */
 	size_t nr_slabs;       /* read by anyone */
 	struct sf_slab *idle;  /* those with idle cells, oldest first */
 	struct sf_slab **idle_end;
-	size_t nr_idle; /* idle cells, at most quota */
-	size_t quota;	/* cells counted as retained */
+	size_t nr_idle;	  /* idle cells, at most quota */
+	size_t quota;	  /* cells counted as retained */
+	size_t nr_cached; /* cells counted as retained for the caches */
 
 	/* Changed by other threads. */
 	struct sf_lock lock SF_CACHE_ALIGNED;
@@ -150,19 +153,7 @@ static inline void sf_heap_count_slab(struct sf_heap *heap, int more)
 
 /* The following need the heap to oneself. */
 
-/* A block of the word that the bin takes from; NULL: it has none left. */
-static inline void *sf_heap_take_quick(struct sf_heap *heap, unsigned class)
-{
-	struct sf_bin *bin = &heap->bins[class];
-	uint64_t bits = sf_bits_get(bin->word);
-
-	if (SF_UNLIKELY(bits == 0))
-		return NULL;
-	sf_bits_set(bin->word, bits & (bits - 1));
-	return (void *)(bin->base + (size_t)__builtin_ctzll(bits) * bin->size);
-}
-
-/* A block, or NULL. *clean: it is known to read as zeros. */
+/* A block, now in use, or NULL. *clean: it is known to read as zeros. */
 void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean);
 
 /* A cell became idle: keep within the quota. */
@@ -176,13 +167,15 @@ void sf_heap_sub_idle(struct sf_heap *heap, struct sf_slab *slab,
 void sf_heap_list(struct sf_heap *heap, struct sf_slab *slab);
 void sf_heap_unlist(struct sf_heap *heap, struct sf_slab *slab);
 
-/* Take over what other threads freed. */
+/* Take over what other threads freed; or only if that may be much. */
 void sf_heap_collect(struct sf_heap *heap);
+void sf_heap_collect_many(struct sf_heap *heap);
 
 /* Release all that is free. */
 void sf_heap_trim(struct sf_heap *heap);
 
-/* Choose no slab to take from, so that all can be released or moved. */
+/* Empty the caches and choose no slab to take from, so that all can be released
+ * or moved. */
 void sf_heap_leave_bins(struct sf_heap *heap);
 
 /* Count no more as retained than what is idle. */

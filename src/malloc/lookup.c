@@ -20,18 +20,6 @@ static size_t start_in_slab(const struct sf_slab *slab, size_t offset)
 	       sf_min(offset / slab->size, per_span - 1) * slab->size;
 }
 
-static bool is_used(const struct sf_slab *slab, size_t offset)
-{
-	struct sf_spot spot;
-	uint64_t bits;
-
-	if (!sf_slab_spot(slab, offset, &spot))
-		return false;
-	bits = sf_bits_get(&slab->free[spot.word]) |
-	       sf_bits_get(&slab->remote[spot.word]);
-	return (bits >> spot.bit & 1) == 0;
-}
-
 static bool look_up_small(const struct sf_slab *slab, uintptr_t addr,
 			  struct sf_lookup *out)
 {
@@ -41,7 +29,7 @@ static bool look_up_small(const struct sf_slab *slab, uintptr_t addr,
 		.addr = slab->addr + start,
 		.len = slab->size,
 		.is_small = true,
-		.is_used = is_used(slab, start),
+		.is_used = sf_slab_has_block(slab, slab->addr + start),
 	};
 	return true;
 }

@@ -14,6 +14,7 @@
 #include "malloc/large.h"
 #include "malloc/mode.h"
 #include "malloc/profile.h"
+#include "malloc/threads.h"
 #include "vm/retain.h"
 
 #define MAX_LEN ((size_t)PTRDIFF_MAX)
@@ -74,12 +75,21 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 	return taken(block, size);
 }
 
+/* The cache of a heap that this thread is busy in has none. */
+static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
+							unsigned class)
+{
+	void *block = sf_cache_refill(heap, class);
+
+	sf_heap_leave(heap);
+	return SF_LIKELY(block != NULL) ? block : no_memory();
+}
+
 void *sf_malloc(size_t size)
 {
 	struct sf_heap *heap = sf_heap_own;
 	unsigned class;
 	void *block;
-	bool clean;
 
 	if (SF_UNLIKELY(size > SF_SMALL_MAX))
 		return malloc_slow(size);
@@ -89,11 +99,32 @@ void *sf_malloc(size_t size)
 	}
 	/* Not before: there are no classes until a heap is this thread's. */
 	class = sf_class_of(size);
-	block = sf_heap_take_quick(heap, class);
+	block = sf_cache_pop(&heap->caches[class]);
 	if (SF_UNLIKELY(block == NULL))
-		block = sf_heap_take(heap, class, &clean);
+		return malloc_from_slab(heap, class);
 	sf_heap_leave(heap);
-	return SF_LIKELY(block != NULL) ? block : no_memory();
+	return block;
+}
+
+/* Larger than fine blocks. *clean: it is known to read as zeros. */
+static void *calloc_slow(size_t len, bool *clean)
+{
+	struct sf_heap_hold hold;
+	unsigned class;
+	void *block;
+
+	if (len > SF_SMALL_MAX) {
+		*clean = true;
+		return sf_large_take(len, 1, true);
+	}
+	hold = sf_heap_hold(sf_heap_get());
+	class = sf_class_of(len);
+	*clean = false;
+	block = sf_cache_pop(&hold.heap->caches[class]);
+	if (block == NULL)
+		block = sf_heap_take(hold.heap, class, clean);
+	sf_heap_release(hold);
+	return block;
 }
 
 void *sf_calloc(size_t nr, size_t size)
@@ -110,13 +141,7 @@ void *sf_calloc(size_t nr, size_t size)
 		sf_heap_init();
 		if (SF_UNLIKELY(sf_mode != NULL))
 			return take_in_mode(len, 1, true);
-		if (len > SF_SMALL_MAX) {
-			block = sf_large_take(len, 1, true);
-			clean = true;
-		} else {
-			block = take_small(sf_class_of(len), &clean);
-		}
-		block = taken(block, len);
+		block = taken(calloc_slow(len, &clean), len);
 	}
 	if (!clean && block != NULL)
 		memset(block, 0, len);
@@ -190,11 +215,24 @@ SF_NORETURN static void foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
+/* Free a block of this thread's slabs; of one that has no thread, maybe. */
+static bool free_own(struct sf_slab *slab, uintptr_t addr)
+{
+	struct sf_heap_hold hold = sf_heap_hold(sf_heap_own);
+	bool is_own = atomic_load_explicit(&slab->owner,
+					   memory_order_relaxed) == hold.heap ||
+		      sf_threads_adopt_slab(hold.heap, slab);
+
+	if (is_own)
+		sf_slab_free(hold.heap, slab, addr);
+	sf_heap_release(hold);
+	return is_own;
+}
+
 void sf_free_plain(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
 	struct sf_pool *pool = sf_pool_of(addr);
-	struct sf_heap_hold hold;
 	struct sf_heap *owner;
 	struct sf_slab *slab;
 
@@ -205,13 +243,13 @@ void sf_free_plain(void *block)
 	owner = atomic_load_explicit(&slab->owner, memory_order_acquire);
 	if (owner == NULL) {
 		sf_large_free("free", pool, addr);
-	} else if (owner == sf_heap_own && owner != &sf_heap_common) {
-		hold = sf_heap_hold(owner);
-		sf_slab_free(owner, slab, addr);
-		sf_heap_release(hold);
-	} else {
-		sf_heap_free_remote(slab, addr);
+		return;
 	}
+	if (sf_heap_own != &sf_heap_common &&
+	    (owner == sf_heap_own || owner == &sf_heap_common) &&
+	    free_own(slab, addr))
+		return;
+	sf_heap_free_remote(slab, addr);
 }
 
 static __attribute__((noinline)) void free_slow(void *block)
@@ -226,47 +264,55 @@ static __attribute__((noinline)) void free_slow(void *block)
 		sf_free_plain(block);
 }
 
+/* The cache of a heap that this thread is busy in is full. */
+static __attribute__((noinline)) void
+free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
+{
+	sf_cache_overflow(heap, slab, addr);
+	sf_heap_leave(heap);
+}
+
+static __attribute__((noinline)) void free_leave(struct sf_heap *heap,
+						 void *block)
+{
+	sf_heap_leave(heap);
+	free_slow(block);
+}
+
 void sf_free(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
-	size_t at = addr - sf_pool_first.base;
-	size_t offset = addr & (SF_SLAB_LEN - 1);
 	struct sf_heap *heap = sf_heap_own;
 	struct sf_slab *slab;
-	struct sf_spot spot;
-	uint64_t bits;
-	uint64_t remote;
-	uint64_t bit;
+	unsigned slot;
 
-	if (SF_UNLIKELY(at >= atomic_load_explicit(&sf_pool_first.len,
-						   memory_order_relaxed)))
-		goto slow;
-	slab = &sf_pool_first.slabs[at >> SF_UNIT_SHIFT];
+	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
+		free_slow(block);
+		return;
+	}
+	slab = sf_slab_first(addr);
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
 					     memory_order_relaxed) != heap ||
-			!sf_slab_spot(slab, offset, &spot)))
-		goto slow;
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		sf_heap_leave(heap);
-		goto slow;
+			sf_slab_notified(slab))) {
+		free_slow(block);
+		return;
 	}
-	bit = (uint64_t)1 << spot.bit;
-	bits = sf_bits_get(&slab->free[spot.word]);
-	/* Where others freed blocks, their bits count too. */
-	remote = sf_slab_notified(slab) ?
-			 sf_bits_get(&slab->remote[spot.word]) :
-			 0;
-	if (SF_UNLIKELY(((bits | remote | ~spot.full) & bit) != 0))
-		sf_slab_bad_free(slab, addr);
-	sf_bits_set(&slab->free[spot.word], bits | bit);
-	if (SF_UNLIKELY(bits == 0 ||
-			sf_slab_is_event(slab, offset, bits | remote | bit,
-					 spot.full)))
-		sf_slab_event(heap, slab, offset, spot.word);
+	if (SF_UNLIKELY(!sf_heap_try(heap))) {
+		free_leave(heap, block);
+		return;
+	}
+	slot = sf_slot_of(addr, slab->slot_shift);
+	if (SF_UNLIKELY(!sf_slot_is_set(slab, slot) ||
+			!sf_slab_divides(slab, addr))) {
+		free_leave(heap, block);
+		return;
+	}
+	sf_slot_clear(slab, slot);
+	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr))) {
+		free_to_slab(heap, slab, addr);
+		return;
+	}
 	sf_heap_leave(heap);
-	return;
-slow:
-	free_slow(block);
 }
 
 /*
@@ -277,16 +323,10 @@ slow:
 static size_t len_of(struct sf_pool *pool, uintptr_t addr)
 {
 	struct sf_slab *slab = sf_slab_of(pool, addr);
-	struct sf_spot spot;
-	uint64_t bits;
 
 	if (atomic_load_explicit(&slab->owner, memory_order_acquire) == NULL)
 		return sf_large_len(pool, addr);
-	if (!sf_slab_spot(slab, addr - slab->addr, &spot))
-		return 0;
-	bits = sf_bits_get(&slab->free[spot.word]) |
-	       sf_bits_get(&slab->remote[spot.word]) | ~spot.full;
-	return (bits >> spot.bit & 1) != 0 ? 0 : slab->size;
+	return sf_slab_has_block(slab, addr) ? slab->size : 0;
 }
 
 size_t sf_malloc_len_plain(const char *call, const void *block)
@@ -344,9 +384,11 @@ static void *resize_in_mode(void *block, size_t size)
 	return taken(sf_mode->resize(block, size), size);
 }
 
-/* Whether a block of len bytes may stay when it shrinks to size. */
+/* Whether a block of len bytes may stay when it is to have size bytes. */
 static bool fits(size_t len, size_t size)
 {
+	if (len > SF_SMALL_MAX)
+		return size <= len && size > len - sf_page_size;
 	return size <= len && (size >= len / 2 || len <= 64);
 }
 
@@ -365,7 +407,7 @@ void *sf_realloc(void *block, size_t size)
 	}
 	if (SF_UNLIKELY(sf_mode != NULL))
 		return resize_in_mode(block, size);
-	if (len <= SF_SMALL_MAX && fits(len, size))
+	if (SF_LIKELY(fits(len, size)))
 		return block;
 	if (size > MAX_LEN)
 		return no_memory();

@@ -77,6 +77,7 @@ static void note_first(struct sf_pool *pool)
 	if (sf_pool_first.slabs == NULL) {
 		sf_pool_first.base = pool->base;
 		sf_pool_first.slabs = pool->slabs;
+		sf_pool_first.pool = pool;
 	}
 	if (sf_pool_first.slabs == pool->slabs)
 		atomic_store_explicit(&sf_pool_first.len, sf_pool_len(pool),

@@ -66,6 +66,7 @@ struct sf_pool_first {
 	uintptr_t base;
 	_Atomic size_t len;
 	struct sf_slab *slabs;
+	struct sf_pool *pool;
 };
 extern struct sf_pool_first sf_pool_first;
 
@@ -115,9 +116,18 @@ static inline size_t sf_pool_len(const struct sf_pool *pool)
 	return atomic_load_explicit(&pool->len, memory_order_relaxed);
 }
 
+/* Whether an address is in the first pool. */
+static inline bool sf_pool_is_first(uintptr_t addr)
+{
+	return addr - sf_pool_first.base <
+	       atomic_load_explicit(&sf_pool_first.len, memory_order_relaxed);
+}
+
 /* The pool of an address, or NULL. */
 static inline struct sf_pool *sf_pool_of(uintptr_t addr)
 {
+	if (SF_LIKELY(sf_pool_is_first(addr)))
+		return sf_pool_first.pool;
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (addr - sf_pools[i].base < sf_pool_len(&sf_pools[i]))
 			return &sf_pools[i];

@@ -73,23 +73,25 @@ static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
 
 void sf_class_init(unsigned nr_cells)
 {
-	unsigned class = 0;
+	unsigned number = 0;
 
 	sf_class_nr_cells = nr_cells;
 	for (unsigned i = 0; i < SF_NR_FINE; i++)
 		set_fine(&sf_classes[i], fine_per_cell[i], nr_cells);
 	for (unsigned i = 0; i < SF_NR_COARSE; i++)
 		set_coarse(&sf_classes[SF_NR_FINE + i], i, nr_cells);
-	for (unsigned i = 0; i < SF_NR_CLASSES; i++)
-		sf_classes[i].recip = (uint32_t)((((uint64_t)1 << 32) +
-						  sf_classes[i].size - 1) /
-						 sf_classes[i].size);
-	for (size_t i = 0; i < SF_NR(sf_fine_class); i++) {
-		while (sf_classes[class].size < i * 16)
-			class ++;
-		sf_fine_class[i] = (uint8_t) class;
+	for (unsigned i = 0; i < SF_NR_CLASSES; i++) {
+		struct sf_class *class = &sf_classes[i];
+
+		class->recip = UINT64_MAX / class->size + 1;
+		class->slot_shift = (uint8_t)(31 - __builtin_clz(class->size));
 	}
-	sf_assert(class == SF_NR_FINE - 1);
+	for (size_t i = 0; i < SF_NR(sf_fine_class); i++) {
+		while (sf_classes[number].size < i * 16)
+			number++;
+		sf_fine_class[i] = (uint8_t)number;
+	}
+	sf_assert(number == SF_NR_FINE - 1);
 }
 
 unsigned sf_class_aligned(size_t size, size_t align)

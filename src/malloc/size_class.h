@@ -33,11 +33,12 @@
 #define SF_NR_CLASSES (SF_NR_FINE + SF_NR_COARSE)
 
 struct sf_class {
+	uint64_t recip;	    /* 2^64 / size, rounded up */
 	uint32_t size;	    /* of a block */
-	uint32_t recip;	    /* 2^32 / size, rounded up */
 	uint16_t nr_blocks; /* in a slab */
 	uint8_t nr_cells;   /* that a slab uses */
 	uint8_t nr_words;   /* that a slab uses */
+	uint8_t slot_shift; /* log2 of size, rounded down */
 	uint8_t word_shift; /* fine: log2 of the words of a cell */
 	uint8_t last_word;  /* mask of word numbers: last of cell or slab */
 	/* The bits of words: of the first of a cell (fine) or slab (coarse),

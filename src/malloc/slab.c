@@ -193,12 +193,15 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 		return NULL;
 	slab = sf_slab_of(pages.pool, sf_pool_addr(pages.pool, pages.first));
 	slab->addr = sf_pool_addr(pages.pool, pages.first);
+	slab->recip = class->recip;
 	slab->full = class->full;
 	slab->last_full = class->last_full;
 	slab->size = class->size;
-	slab->recip = class->recip;
+	slab->span_mask = (uint16_t)((number < SF_NR_FINE ? SF_CELL_LEN :
+							    SF_SLAB_LEN) -
+				     1);
 	slab->class = (uint8_t)number;
-	slab->span_shift = number < SF_NR_FINE ? SF_CELL_SHIFT : SF_SLAB_SHIFT;
+	slab->slot_shift = class->slot_shift;
 	slab->word_shift = class->word_shift;
 	slab->avail = (uint16_t)(SF_ALL_CELLS >> (16 - class->nr_words));
 	slab->listed = false;
@@ -264,18 +267,24 @@ static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
 /* Take over what others freed of a word. Whether there was any. */
 static bool merge_remote(struct sf_slab *slab, unsigned word)
 {
-	uint64_t bits = sf_bits_get(&slab->free[word]);
+	uintptr_t addr = sf_slab_word_addr(slab, word);
 	uint64_t remote;
 
 	if (sf_bits_get(&slab->remote[word]) == 0)
 		return false;
 	/* Acquire: the blocks' last users are done with them. */
 	remote = atomic_exchange(&slab->remote[word], 0);
-	if (SF_UNLIKELY((bits & remote) != 0))
-		sf_fatal("free(): a block of %u bytes in the 64 KiB from %p on "
-			 "was freed twice, by different threads",
-			 slab->size, (void *)slab->addr);
-	sf_bits_set(&slab->free[word], bits | remote);
+	sf_bits_set(&slab->free[word], sf_bits_get(&slab->free[word]) | remote);
+	for (; remote != 0; remote &= remote - 1) {
+		uintptr_t block = addr +
+				  (size_t)__builtin_ctzll(remote) * slab->size;
+
+		if (SF_UNLIKELY(!sf_slab_is_marked(slab, block)))
+			sf_fatal("free(%p): freed twice, by different threads "
+				 "(a block of %u bytes)",
+				 (void *)block, slab->size);
+		sf_slab_unmark(slab, block);
+	}
 	return true;
 }
 
@@ -303,8 +312,12 @@ static void note_idle(struct sf_heap *heap, struct sf_slab *slab,
 	set_idle(heap, slab, idle);
 }
 
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
-		   unsigned word)
+/*
+ * What follows when a word got its first free block, or a free made cells idle
+ * that were not.
+ */
+static void on_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
+		     unsigned word)
 {
 	unsigned cells = sf_slab_cells(slab, offset);
 
@@ -318,35 +331,115 @@ void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
 
 void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr)
 {
-	struct sf_spot spot;
 	size_t offset = addr - slab->addr;
+	struct sf_spot spot = sf_slab_spot(slab, offset);
+	uintptr_t start = 0;
 
-	if (!sf_slab_spot(slab, offset, &spot))
+	if (spot.word < SF_NR_WORDS)
+		start = sf_slab_word_addr(slab, spot.word) +
+			(size_t)spot.bit * slab->size;
+	if (start != addr)
 		sf_fatal("free(%p): not the start of a block (of %u bytes)",
 			 (void *)addr, slab->size);
 	sf_fatal("free(%p): already free (a block of %u bytes)", (void *)addr,
 		 slab->size);
 }
 
+/*
+ * Whether freeing the block at offset may have made cells idle that were not.
+ * bits are the word's now, full is all that it has.
+ */
+static bool is_event(const struct sf_slab *slab, size_t offset, uint64_t bits,
+		     uint64_t full)
+{
+	const struct sf_class *class;
+	unsigned cells;
+	uint64_t first;
+	uint64_t last;
+
+	if (sf_slab_is_fine(slab))
+		return bits == full &&
+		       (slab->idle >> (offset >> SF_CELL_SHIFT) & 1) == 0;
+	cells = sf_slab_cells(slab, offset);
+	if ((slab->clean & cells) != 0)
+		return true;
+	if ((slab->idle & cells) == cells)
+		return false;
+	class = &sf_classes[slab->class];
+	if (class->size >= SF_CELL_LEN || class->nr_words > 1)
+		return true;
+	first = class->cell_bits[offset >> SF_CELL_SHIFT];
+	last = class->cell_bits[(offset + class->size - 1) >> SF_CELL_SHIFT];
+	return (~bits & first) == 0 || (~bits & last) == 0;
+}
+
+static inline void put(struct sf_heap *heap, struct sf_slab *slab,
+		       size_t offset)
+{
+	struct sf_spot spot = sf_slab_spot(slab, offset);
+	uint64_t bits = sf_bits_get(&slab->free[spot.word]);
+	uint64_t now = bits | (uint64_t)1 << spot.bit;
+	uint64_t remote = 0;
+
+	sf_bits_set(&slab->free[spot.word], now);
+	/* Where others freed blocks, their bits count too. */
+	if (SF_UNLIKELY(sf_slab_notified(slab)))
+		remote = sf_bits_get(&slab->remote[spot.word]);
+	if (bits == 0 || is_event(slab, offset, now | remote, spot.full))
+		on_event(heap, slab, offset, spot.word);
+}
+
+void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
+{
+	put(heap, slab, addr - slab->addr);
+}
+
+/* Fine blocks of one class. The same as put(), with what is equal in hand. */
+static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
+			 void *const *blocks, size_t nr)
+{
+	uint64_t recip = class->recip;
+	uint64_t full = class->full;
+	uint64_t last_full = class->last_full;
+	unsigned word_shift = class->word_shift;
+
+	for (size_t k = 0; k < nr; k++) {
+		uintptr_t addr = (uintptr_t)blocks[k];
+		struct sf_slab *slab = sf_slab_first(addr);
+		unsigned cell = addr >> SF_CELL_SHIFT & (SF_NR_CELLS - 1);
+		unsigned in = addr & (SF_CELL_LEN - 1);
+		unsigned i = (unsigned)(((unsigned __int128)in * recip) >> 64);
+		_Atomic uint64_t
+			*word = &slab->free[(cell << word_shift) + i / 64];
+		uint64_t bits = sf_bits_get(word);
+		uint64_t now = bits | (uint64_t)1 << i % 64;
+
+		if (SF_UNLIKELY(bits == 0 || sf_slab_notified(slab) ||
+				now == (i < 64 ? full : last_full)))
+			put(heap, slab, addr & (SF_SLAB_LEN - 1));
+		else
+			sf_bits_set(word, now);
+	}
+}
+
+void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
+		     size_t nr)
+{
+	if (sf_class_is_fine(class)) {
+		put_all_fine(heap, &sf_classes[class], blocks, nr);
+		return;
+	}
+	for (size_t i = 0; i < nr; i++)
+		sf_slab_put(heap, sf_slab_first((uintptr_t)blocks[i]),
+			    (uintptr_t)blocks[i]);
+}
+
 void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 {
-	size_t offset = addr - slab->addr;
-	struct sf_spot spot;
-	uint64_t bits;
-	uint64_t remote;
-	uint64_t bit;
-
-	if (!sf_slab_spot(slab, offset, &spot))
+	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
 		sf_slab_bad_free(slab, addr);
-	bit = (uint64_t)1 << spot.bit;
-	bits = sf_bits_get(&slab->free[spot.word]);
-	remote = sf_bits_get(&slab->remote[spot.word]);
-	if (SF_UNLIKELY(((bits | remote | ~spot.full) & bit) != 0))
-		sf_slab_bad_free(slab, addr);
-	sf_bits_set(&slab->free[spot.word], bits | bit);
-	if (bits == 0 ||
-	    sf_slab_is_event(slab, offset, bits | remote | bit, spot.full))
-		sf_slab_event(heap, slab, offset, spot.word);
+	sf_slab_unmark(slab, addr);
+	sf_slab_put(heap, slab, addr);
 }
 
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab)

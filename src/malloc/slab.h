@@ -2,15 +2,27 @@
 /*
  * Slabs: 64 KiB cut into equal blocks, with a header that lies elsewhere.
  *
- * One bit a block says that it is free. The bits of `free` are changed by the
- * slab's owner alone, without atomic read-modify-write; other threads free a
- * block by setting its bit in `remote`, which the owner collects. A block is
- * in use when neither bit is set, so a second free() is seen at once.
+ * Bits tell what a block is:
  *
- *	o         offset of the pointer in its slab
+ *	in_use    the program has it. What free() gets is proved by this bit.
+ *	remote    another thread freed it, and the owner does not know yet; it
+ *		  counts as not in use
+ *	free      the slab may hand it out
+ *
+ * in_use and free are changed by the slab's owner alone, without atomic read-
+ * modify-write. A block with no bit is in a cache (see cache.h). So a second
+ * free() is seen at once.
+ *
+ * Where the bits are: those of in_use are found without a division, those of
+ * free and remote are dense, so that whole cells of free blocks show. A slot is
+ * as large as the largest power of two that is not larger than a block: no two
+ * blocks start in the same.
+ *
+ *	slot      o / 2^slot_shift, word = slot / 64, bit = slot % 64
  *	fine      cell = o / 4096, i = (o % 4096) / size,
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
+ *	          with o, the offset of the block in its slab
  *
  * For each cell of 4 KiB two bits tell what it holds:
  *
@@ -36,37 +48,42 @@
 struct sf_heap;
 
 struct sf_slab {
-	/* What free() reads. Written by the owner. */
+	/* What free() reads. Rarely written. */
 	_Atomic(struct sf_heap *) owner; /* NULL: not a slab */
 	uintptr_t addr;
-	uint64_t full; /* as in struct sf_class */
+	uint64_t recip; /* as in struct sf_class */
+	uint64_t full;
 	uint64_t last_full;
 	uint32_t size;
-	uint32_t recip;
+	uint16_t span_mask; /* fine: of offsets in a cell, else in the slab */
 	uint8_t class;
-	uint8_t span_shift; /* fine: log2 of a cell's bytes, else a slab's */
+	uint8_t slot_shift;
 	uint8_t word_shift;
-	bool listed;	/* in its bin's list */
-	bool waiting;	/* in its heap's list of slabs with idle cells */
-	uint16_t avail; /* words that may have free blocks */
-	uint16_t idle;
-	uint16_t clean;
 	/* Set by the thread that puts it into the owner's list of slabs with
 	   remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
+	_Atomic uint64_t in_use[SF_NR_WORDS] SF_CACHE_ALIGNED;
 	union {
-		_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
+		_Atomic uint64_t free[SF_NR_WORDS];
 		/* Not a slab: pages of the large block that starts here. */
 		_Atomic uint32_t start[SF_UNIT_STARTS];
 	};
 	_Atomic uint64_t remote[SF_NR_WORDS];
 
+	/* The owner's. */
+	uint16_t avail; /* words that may have free blocks */
+	uint16_t idle;
+	uint16_t clean;
+	bool listed;				/* in its bin's list */
+	bool waiting;				/* in idle_next's list */
 	struct sf_slab *next, **link;		/* the bin's list */
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
 	struct sf_slab *remote_next;
 };
+
+_Static_assert(sizeof(struct sf_slab) == 512, "an index is a shift");
 
 /* The words of bits are plain memory to their owner, and read by others. */
 static inline uint64_t sf_bits_get(const _Atomic uint64_t *word)
@@ -91,18 +108,94 @@ static inline bool sf_slab_is_fine(const struct sf_slab *slab)
 	return slab->class < SF_NR_FINE;
 }
 
-/* False when offset is not the start of a block. */
-static inline bool sf_slab_spot(const struct sf_slab *slab, size_t offset,
-				struct sf_spot *out)
+static inline struct sf_spot sf_slab_spot(const struct sf_slab *slab,
+					  size_t offset)
 {
-	size_t span = offset >> slab->span_shift;
-	uint32_t in = (uint32_t)(offset - (span << slab->span_shift));
-	uint32_t i = (uint32_t)(((uint64_t)in * slab->recip) >> 32);
+	unsigned in = (unsigned)offset & slab->span_mask;
+	unsigned span = (unsigned)(offset - in) >> SF_CELL_SHIFT;
+	unsigned i = (unsigned)(((unsigned __int128)in * slab->recip) >> 64);
 
-	out->word = (unsigned)(span << slab->word_shift) + i / 64;
-	out->bit = i % 64;
-	out->full = i < 64 ? slab->full : slab->last_full;
-	return i * slab->size == in && out->word < SF_NR_WORDS;
+	return (struct sf_spot){
+		.word = (span << slab->word_shift) + i / 64,
+		.bit = i % 64,
+		.full = i < 64 ? slab->full : slab->last_full,
+	};
+}
+
+/*
+ * Blocks in use
+ */
+
+static inline unsigned sf_slot_of(uintptr_t addr, unsigned slot_shift)
+{
+	return (unsigned)(addr & (SF_SLAB_LEN - 1)) >> slot_shift;
+}
+
+static inline void sf_slot_set(struct sf_slab *slab, unsigned slot)
+{
+	_Atomic uint64_t *word = &slab->in_use[slot / 64];
+
+	sf_bits_set(word, sf_bits_get(word) | (uint64_t)1 << slot % 64);
+}
+
+static inline void sf_slot_clear(struct sf_slab *slab, unsigned slot)
+{
+	_Atomic uint64_t *word = &slab->in_use[slot / 64];
+
+	sf_bits_set(word, sf_bits_get(word) & ~((uint64_t)1 << slot % 64));
+}
+
+/* Whether a block in use starts in a slot. */
+static inline bool sf_slot_is_set(const struct sf_slab *slab, unsigned slot)
+{
+	return slot < SF_NR_WORDS * 64 &&
+	       (sf_bits_get(&slab->in_use[slot / 64]) >> slot % 64 & 1) != 0;
+}
+
+/* Whether a block of the slab may start at addr: size divides the offset. */
+static inline bool sf_slab_divides(const struct sf_slab *slab, uintptr_t addr)
+{
+	uint64_t in = addr & slab->span_mask;
+
+	/* What is left of the quotient behind the point. */
+	return in * slab->recip < slab->recip;
+}
+
+/* The block at addr is the program's, or no longer. */
+static inline void sf_slab_mark(struct sf_slab *slab, uintptr_t addr)
+{
+	sf_slot_set(slab, sf_slot_of(addr, slab->slot_shift));
+}
+
+static inline void sf_slab_unmark(struct sf_slab *slab, uintptr_t addr)
+{
+	sf_slot_clear(slab, sf_slot_of(addr, slab->slot_shift));
+}
+
+static inline bool sf_slab_is_marked(const struct sf_slab *slab, uintptr_t addr)
+{
+	return sf_slot_is_set(slab, sf_slot_of(addr, slab->slot_shift)) &&
+	       sf_slab_divides(slab, addr);
+}
+
+/* Whether there may be bits in `remote`. */
+static inline bool sf_slab_notified(const struct sf_slab *slab)
+{
+	/* Relaxed: of two frees at the same time one may be missed here. */
+	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
+}
+
+/* Whether a block that the program has starts at addr. */
+static inline bool sf_slab_has_block(const struct sf_slab *slab, uintptr_t addr)
+{
+	struct sf_spot spot;
+
+	if (!sf_slab_is_marked(slab, addr))
+		return false;
+	if (!sf_slab_notified(slab))
+		return true;
+	spot = sf_slab_spot(slab, addr - slab->addr);
+	return (sf_bits_get(&slab->remote[spot.word]) >> spot.bit & 1) == 0;
 }
 
 /* The cells that a block of a slab lies in, one bit each. */
@@ -118,6 +211,13 @@ static inline struct sf_slab *sf_slab_of(const struct sf_pool *pool,
 					 uintptr_t addr)
 {
 	return &pool->slabs[(addr - pool->base) >> SF_UNIT_SHIFT];
+}
+
+/* The same, of an address in the first pool. */
+static inline struct sf_slab *sf_slab_first(uintptr_t addr)
+{
+	return &sf_pool_first
+			.slabs[(addr - sf_pool_first.base) >> SF_UNIT_SHIFT];
 }
 
 /*
@@ -138,47 +238,25 @@ bool sf_slab_is_empty(const struct sf_slab *slab);
 /* Free the owner's block. Fatal, with the pointer, when it is not in use. */
 void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 
-/*
- * What follows when a word got its first free block, or a free made cells idle
- * that were not.
- */
-void sf_slab_event(struct sf_heap *heap, struct sf_slab *slab, size_t offset,
-		   unsigned word);
+/* Slabs of the heap may hand out blocks again that are not in use. */
+void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
+void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
+		     size_t nr);
 
-/* Whether there may be bits in `remote`. */
-static inline bool sf_slab_notified(const struct sf_slab *slab)
+/* Address of a word's first block. */
+static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
+					  unsigned word)
 {
-	/* Relaxed: of two frees at the same time one may be missed here. */
-	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
+	unsigned cell = 0;
+
+	if (sf_slab_is_fine(slab)) {
+		cell = word >> slab->word_shift;
+		word -= cell << slab->word_shift;
+	}
+	return slab->addr + cell * SF_CELL_LEN + (size_t)word * 64 * slab->size;
 }
 
-/*
- * Whether freeing the block at offset may have made cells idle that were not.
- * bits are the word's now, full is all that it has.
- */
-static inline bool sf_slab_is_event(const struct sf_slab *slab, size_t offset,
-				    uint64_t bits, uint64_t full)
-{
-	const struct sf_class *class;
-	unsigned cells;
-	uint64_t first;
-	uint64_t last;
-
-	if (sf_slab_is_fine(slab))
-		return bits == full &&
-		       (slab->idle >> (offset >> SF_CELL_SHIFT) & 1) == 0;
-	cells = sf_slab_cells(slab, offset);
-	if ((slab->clean & cells) != 0)
-		return true;
-	if ((slab->idle & cells) == cells)
-		return false;
-	class = &sf_classes[slab->class];
-	if (class->size >= SF_CELL_LEN || class->nr_words > 1)
-		return true;
-	first = class->cell_bits[offset >> SF_CELL_SHIFT];
-	last = class->cell_bits[(offset + class->size - 1) >> SF_CELL_SHIFT];
-	return (~bits & first) == 0 || (~bits & last) == 0;
-}
+SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);
 
 /* Take over what other threads freed. Returns whether there was any. */
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab);
@@ -188,7 +266,5 @@ unsigned sf_slab_purge(struct sf_heap *heap, struct sf_slab *slab);
 
 /* Forget that cells are idle which are not: the bin takes from another slab. */
 void sf_slab_settle(struct sf_heap *heap, struct sf_slab *slab);
-
-SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);
 
 #endif

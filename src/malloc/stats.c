@@ -8,22 +8,29 @@
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
+static size_t count_bits(const _Atomic uint64_t *words, size_t nr)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		sum += (size_t)__builtin_popcountll(sf_bits_get(&words[i]));
+	return sum;
+}
+
 static void add_slab(const struct sf_slab *slab, struct sf_malloc_stats *out)
 {
 	const struct sf_class *class = &sf_classes[slab->class];
 	struct sf_malloc_class *count = &out->classes[slab->class];
-	size_t nr_free = 0;
+	size_t nr_used = count_bits(slab->in_use, SF_NR_WORDS);
+	size_t nr_freed = count_bits(slab->remote, class->nr_words);
 
-	for (unsigned w = 0; w < class->nr_words; w++)
-		nr_free += (size_t)__builtin_popcountll(
-			sf_bits_get(&slab->free[w]) |
-			sf_bits_get(&slab->remote[w]));
-	nr_free = sf_min(nr_free, class->nr_blocks);
+	/* Other threads go on: the counts are of slightly different times. */
+	nr_used = sf_min(nr_used - sf_min(nr_freed, nr_used), class->nr_blocks);
 	count->nr_slabs++;
-	count->nr_free += nr_free;
-	count->nr_used += class->nr_blocks - nr_free;
+	count->nr_used += nr_used;
+	count->nr_free += class->nr_blocks - nr_used;
 	out->slab_len += SF_SLAB_LEN;
-	out->used_len += (class->nr_blocks - nr_free) * class->size;
+	out->used_len += nr_used * class->size;
 }
 
 static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)

@@ -57,6 +57,7 @@ static void set_up(struct sf_heap *heap, unsigned nr_stops)
 
 		*bin = (struct sf_bin){ .word = &sf_no_blocks };
 		bin->list_end = &bin->list;
+		sf_cache_set_up(&heap->caches[class], class);
 	}
 	heap->slabs = NULL;
 	heap->idle = NULL;
@@ -269,6 +270,19 @@ struct sf_slab *sf_threads_adopt(struct sf_heap *heap, unsigned class)
 				      memory_order_relaxed);
 	sf_lock_release(&sf_heap_common.lock, SF_RANK_HEAP);
 	return slab;
+}
+
+bool sf_threads_adopt_slab(struct sf_heap *heap, struct sf_slab *slab)
+{
+	bool is_ours;
+
+	sf_lock_acquire(&sf_heap_common.lock, SF_RANK_HEAP);
+	is_ours = atomic_load_explicit(&slab->owner, memory_order_relaxed) ==
+		  &sf_heap_common;
+	if (is_ours)
+		sf_slab_move(&sf_heap_common, heap, slab);
+	sf_lock_release(&sf_heap_common.lock, SF_RANK_HEAP);
+	return is_ours;
 }
 
 /*

@@ -15,8 +15,11 @@
 #define NR_WORKERS 8
 #define TOTAL_LEN  (32 * MIB) /* of each worker */
 #define MAX_BLOCKS 65536      /* of each worker */
-/* What describes the blocks that there were, and one of each kind to come. */
-#define SLACK_LEN (2 * MIB)
+/*
+ * What describes the blocks that there were, 512 bytes for 64 KiB, and the
+ * heaps of the threads.
+ */
+#define SLACK_LEN (5 * MIB / 2)
 
 struct block {
 	char *addr; /* NULL: freed */

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/* Filling and emptying caches, see cache.h. */
+#include "malloc/cache.h"
+
+#include <string.h>
+
+#include "malloc/heap.h"
+#include "vm/retain.h"
+
+/* Blocks that a cache holds at first. */
+#define FIRST_MAX ((size_t)4)
+
+/* Bytes that a full cache of larger blocks holds. */
+#define FULL_LEN  ((size_t)32 << 10)
+#define MIN_LIMIT ((size_t)2)
+
+/* The caches of a heap take no more than this part of what may be retained. */
+#define CACHE_SHARE 16
+
+void sf_cache_set_up(struct sf_cache *cache, unsigned class)
+{
+	size_t limit = FULL_LEN / sf_classes[class].size;
+
+	limit = sf_max(sf_min(limit, (size_t)SF_CACHE_BLOCKS), MIN_LIMIT);
+	sf_cache_set_top(cache, cache->blocks);
+	cache->end = cache->blocks;
+	cache->slot_shift = sf_classes[class].slot_shift;
+	cache->limit = (uint8_t)limit;
+	cache->ran_dry = false;
+}
+
+/* Blocks that it may hold now. */
+static size_t nr_held(const struct sf_cache *cache)
+{
+	return (size_t)(cache->end - cache->blocks);
+}
+
+/* The pages that a block may be all that keeps, in cells. */
+static size_t cells_kept(unsigned class)
+{
+	size_t nr_pages = 1;
+
+	if (!sf_class_is_fine(class))
+		nr_pages = ((sf_classes[class].size - 1) >> sf_page_shift) + 2;
+	return nr_pages << (sf_page_shift - SF_CELL_SHIFT);
+}
+
+/* A cache that is full and ran dry since is too small. */
+static bool grow(struct sf_heap *heap, unsigned class)
+{
+	struct sf_cache *cache = &heap->caches[class];
+	size_t now = nr_held(cache);
+	size_t more = sf_max(now, FIRST_MAX);
+	size_t bound = sf_retain_bound() / CACHE_SHARE >> SF_CELL_SHIFT;
+	size_t cells;
+
+	more = sf_min(more, cache->limit - now);
+	cells = more * cells_kept(class);
+	if (heap->nr_cached + cells > bound ||
+	    !sf_retain_try(cells << SF_CELL_SHIFT))
+		return false;
+	heap->nr_cached += cells;
+	cache->end += more;
+	cache->ran_dry = false;
+	return true;
+}
+
+/* Put back the half that was freed first. */
+static void empty_half(struct sf_heap *heap, unsigned class)
+{
+	struct sf_cache *cache = &heap->caches[class];
+	size_t nr = (size_t)(sf_cache_top(cache) - cache->blocks);
+	size_t nr_put = (nr + 1) / 2;
+
+	sf_slab_put_all(heap, class, cache->blocks, nr_put);
+	memmove(cache->blocks, cache->blocks + nr_put,
+		(nr - nr_put) * sizeof(void *));
+	sf_cache_set_top(cache, cache->blocks + (nr - nr_put));
+}
+
+void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
+		       uintptr_t addr)
+{
+	struct sf_cache *cache = &heap->caches[slab->class];
+	size_t now = nr_held(cache);
+
+	if (now == cache->limit || (now > 0 && !cache->ran_dry) ||
+	    !grow(heap, slab->class))
+		empty_half(heap, slab->class);
+	if (!sf_cache_push(cache, addr))
+		sf_slab_put(heap, slab, addr);
+	sf_heap_collect_many(heap);
+}
+
+/*
+ * Take blocks of the bin's word, up to half of what the cache may hold, so that
+ * the one with the lowest address is taken next.
+ */
+static void fill(const struct sf_bin *bin, struct sf_cache *cache)
+{
+	uint64_t bits = sf_bits_get(bin->word);
+	size_t want = nr_held(cache) / 2;
+	size_t left = want;
+
+	for (; bits != 0 && left > 0; bits &= bits - 1)
+		cache->blocks[--left] = (void *)(bin->base +
+						 (size_t)__builtin_ctzll(bits) *
+							 bin->size);
+	sf_bits_set(bin->word, bits);
+	for (size_t i = 0; left > 0 && i < want - left; i++)
+		cache->blocks[i] = cache->blocks[left + i];
+	sf_cache_set_top(cache, cache->blocks + (want - left));
+}
+
+void *sf_cache_refill(struct sf_heap *heap, unsigned class)
+{
+	struct sf_cache *cache = &heap->caches[class];
+	bool clean;
+	void *block = sf_heap_take(heap, class, &clean);
+
+	cache->ran_dry = true;
+	if (nr_held(cache) >= 2 && block != NULL &&
+	    sf_pool_is_first((uintptr_t)block))
+		fill(&heap->bins[class], cache);
+	return block;
+}
+
+void sf_cache_flush(struct sf_heap *heap)
+{
+	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
+		struct sf_cache *cache = &heap->caches[class];
+
+		sf_slab_put_all(heap, class, cache->blocks,
+				(size_t)(sf_cache_top(cache) - cache->blocks));
+		sf_cache_set_up(cache, class);
+	}
+	sf_retain_end(heap->nr_cached << SF_CELL_SHIFT);
+	heap->nr_cached = 0;
+}
