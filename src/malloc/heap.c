@@ -12,6 +12,9 @@
 /* No heap takes more than this part of what may be retained. */
 #define HEAP_SHARE 2
 
+/* What others freed of a heap may take this part until somebody collects it. */
+#define REMOTE_SHARE 64
+
 _Atomic uint64_t sf_no_blocks;
 
 /*
@@ -282,7 +285,7 @@ void sf_heap_collect(struct sf_heap *heap)
 void sf_heap_collect_many(struct sf_heap *heap)
 {
 	if (atomic_load_explicit(&heap->nr_remote, memory_order_relaxed) >
-	    SF_REMOTE_QUOTA / 2)
+	    atomic_load_explicit(&heap->remote_quota, memory_order_relaxed) / 2)
 		sf_heap_collect(heap);
 }
 
@@ -302,6 +305,7 @@ static size_t cells_freed(size_t size, uint64_t full, uint64_t bits,
 static bool too_many(struct sf_heap *heap, size_t nr_cells)
 {
 	size_t quota;
+	size_t want;
 	size_t nr;
 
 	if (heap == &sf_heap_common)
@@ -314,12 +318,12 @@ static bool too_many(struct sf_heap *heap, size_t nr_cells)
 	quota = atomic_load_explicit(&heap->remote_quota, memory_order_relaxed);
 	if (nr <= quota)
 		return false;
-	if (quota != 0 || !sf_retain_try(SF_REMOTE_QUOTA << SF_CELL_SHIFT))
+	want = sf_retain_bound() / REMOTE_SHARE >> SF_CELL_SHIFT;
+	if (quota != 0 || !sf_retain_try(want << SF_CELL_SHIFT))
 		return true;
-	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota,
-					   SF_REMOTE_QUOTA))
-		return nr > SF_REMOTE_QUOTA;
-	sf_retain_end(SF_REMOTE_QUOTA << SF_CELL_SHIFT);
+	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota, want))
+		return nr > want;
+	sf_retain_end(want << SF_CELL_SHIFT);
 	return true;
 }
 

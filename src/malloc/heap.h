@@ -69,9 +69,6 @@ struct sf_heap {
 	struct sf_heap *next;	     /* in the list of heaps; never changes */
 };
 
-/* Freed by others until somebody must collect it, in cells. */
-#define SF_REMOTE_QUOTA 64
-
 extern struct sf_heap sf_heap_common;
 
 extern _Thread_local struct sf_heap *sf_heap_own

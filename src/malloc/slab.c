@@ -394,7 +394,10 @@ void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 	put(heap, slab, addr - slab->addr);
 }
 
-/* Fine blocks of one class. The same as put(), with what is equal in hand. */
+/*
+ * Fine blocks of one class. The same as put(), with what is equal in hand, and
+ * a word that is the last one's too.
+ */
 static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
 			 void *const *blocks, size_t nr)
 {
@@ -402,6 +405,9 @@ static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
 	uint64_t full = class->full;
 	uint64_t last_full = class->last_full;
 	unsigned word_shift = class->word_shift;
+	_Atomic uint64_t none = 0;
+	_Atomic uint64_t *word = &none;
+	uint64_t bits = 0;
 
 	for (size_t k = 0; k < nr; k++) {
 		uintptr_t addr = (uintptr_t)blocks[k];
@@ -409,17 +415,25 @@ static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
 		unsigned cell = addr >> SF_CELL_SHIFT & (SF_NR_CELLS - 1);
 		unsigned in = addr & (SF_CELL_LEN - 1);
 		unsigned i = (unsigned)(((unsigned __int128)in * recip) >> 64);
-		_Atomic uint64_t
-			*word = &slab->free[(cell << word_shift) + i / 64];
-		uint64_t bits = sf_bits_get(word);
-		uint64_t now = bits | (uint64_t)1 << i % 64;
+		unsigned at = (cell << word_shift) + i / 64;
+		uint64_t now;
 
-		if (SF_UNLIKELY(bits == 0 || sf_slab_notified(slab) ||
-				now == (i < 64 ? full : last_full)))
-			put(heap, slab, addr & (SF_SLAB_LEN - 1));
-		else
-			sf_bits_set(word, now);
+		if (word != &slab->free[at]) {
+			sf_bits_set(word, bits);
+			word = &slab->free[at];
+			bits = sf_bits_get(word);
+		}
+		now = bits | (uint64_t)1 << i % 64;
+		if (SF_LIKELY(bits != 0 && now != (i < 64 ? full : last_full) &&
+			      !sf_slab_notified(slab))) {
+			bits = now;
+			continue;
+		}
+		sf_bits_set(word, bits);
+		put(heap, slab, addr & (SF_SLAB_LEN - 1));
+		word = &none;
 	}
+	sf_bits_set(word, bits);
 }
 
 void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,

@@ -18,7 +18,9 @@
  * as large as the largest power of two that is not larger than a block: no two
  * blocks start in the same.
  *
- *	slot      o / 2^slot_shift, word = slot / 64, bit = slot % 64
+ *	slot      o / 2^slot_shift, word = slot % 16, bit = slot / 16: blocks
+ *		  in a row are in different words, so that the processor need
+ *		  not wait for the last change of one before the next
  *	fine      cell = o / 4096, i = (o % 4096) / size,
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
@@ -131,25 +133,35 @@ static inline unsigned sf_slot_of(uintptr_t addr, unsigned slot_shift)
 	return (unsigned)(addr & (SF_SLAB_LEN - 1)) >> slot_shift;
 }
 
+static inline _Atomic uint64_t *sf_slot_word(struct sf_slab *slab,
+					     unsigned slot)
+{
+	return &slab->in_use[slot % SF_NR_WORDS];
+}
+
 static inline void sf_slot_set(struct sf_slab *slab, unsigned slot)
 {
-	_Atomic uint64_t *word = &slab->in_use[slot / 64];
+	_Atomic uint64_t *word = sf_slot_word(slab, slot);
 
-	sf_bits_set(word, sf_bits_get(word) | (uint64_t)1 << slot % 64);
+	sf_bits_set(word,
+		    sf_bits_get(word) | (uint64_t)1 << slot / SF_NR_WORDS);
 }
 
 static inline void sf_slot_clear(struct sf_slab *slab, unsigned slot)
 {
-	_Atomic uint64_t *word = &slab->in_use[slot / 64];
+	_Atomic uint64_t *word = sf_slot_word(slab, slot);
 
-	sf_bits_set(word, sf_bits_get(word) & ~((uint64_t)1 << slot % 64));
+	sf_bits_set(word,
+		    sf_bits_get(word) & ~((uint64_t)1 << slot / SF_NR_WORDS));
 }
 
 /* Whether a block in use starts in a slot. */
 static inline bool sf_slot_is_set(const struct sf_slab *slab, unsigned slot)
 {
 	return slot < SF_NR_WORDS * 64 &&
-	       (sf_bits_get(&slab->in_use[slot / 64]) >> slot % 64 & 1) != 0;
+	       (sf_bits_get(&slab->in_use[slot % SF_NR_WORDS]) >>
+			slot / SF_NR_WORDS &
+		1) != 0;
 }
 
 /* Whether a block of the slab may start at addr: size divides the offset. */
