@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The malloc family. The paths that nearly all calls take, fine blocks of this
- * thread's own slabs, are written out here: no lock, no atomic read-modify-
+ * The malloc family. The paths that nearly all calls take, to and from a cache
+ * of this thread's heap, are written out here: no lock, no atomic read-modify-
  * write, no system call. All others go through heap.h and large.h.
  */
 #include "malloc/malloc.h"
