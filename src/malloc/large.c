@@ -9,13 +9,6 @@
 
 #define MAX_PAGES ((size_t)UINT32_MAX)
 
-static _Atomic uint32_t *start_of(const struct sf_pool *pool, uintptr_t addr)
-{
-	struct sf_slab *slab = sf_slab_of(pool, addr);
-
-	return &slab->start[(addr & (SF_SLAB_LEN - 1)) >> sf_page_shift];
-}
-
 static void *take(size_t size, size_t align, unsigned flags)
 {
 	size_t nr = sf_extent_pages(size);
@@ -28,7 +21,7 @@ static void *take(size_t size, size_t align, unsigned flags)
 		sf_pool_zero(&pages);
 	addr = sf_pool_addr(pages.pool, pages.first);
 	/* Relaxed: whoever frees the block got it from here. */
-	atomic_store_explicit(start_of(pages.pool, addr), (uint32_t)nr,
+	atomic_store_explicit(sf_large_start(pages.pool, addr), (uint32_t)nr,
 			      memory_order_relaxed);
 	return (void *)addr;
 }
@@ -38,22 +31,13 @@ void *sf_large_take(size_t size, size_t align, bool zero)
 	return take(size, align, zero ? SF_POOL_ZERO : 0);
 }
 
-size_t sf_large_len(const struct sf_pool *pool, uintptr_t addr)
-{
-	if ((addr & (sf_page_size - 1)) != 0)
-		return 0;
-	return (size_t)atomic_load_explicit(start_of(pool, addr),
-					    memory_order_relaxed)
-	       << sf_page_shift;
-}
-
 void sf_large_free(const char *call, struct sf_pool *pool, uintptr_t addr)
 {
 	uint32_t nr = 0;
 
 	/* An exchange: of two threads that free it, one is caught. */
 	if (SF_LIKELY((addr & (sf_page_size - 1)) == 0))
-		nr = atomic_exchange_explicit(start_of(pool, addr), 0,
+		nr = atomic_exchange_explicit(sf_large_start(pool, addr), 0,
 					      memory_order_relaxed);
 	if (SF_UNLIKELY(nr == 0))
 		sf_fatal("%s(%p): no block starts here, or it is already free",
@@ -69,7 +53,7 @@ static bool resize_here(struct sf_pool *pool, uintptr_t addr, size_t old,
 
 	if (nr > old && !sf_pool_grow(pool, first + old, nr - old))
 		return false;
-	atomic_store_explicit(start_of(pool, addr), (uint32_t)nr,
+	atomic_store_explicit(sf_large_start(pool, addr), (uint32_t)nr,
 			      memory_order_relaxed);
 	if (nr < old)
 		sf_pool_give(pool, first + nr, old - nr);

@@ -320,27 +320,40 @@ void sf_free(void *block)
  */
 
 /* Bytes of a block; 0: none starts there. */
-static size_t len_of(struct sf_pool *pool, uintptr_t addr)
+static inline size_t len_of(const struct sf_pool *pool, struct sf_slab *slab,
+			    uintptr_t addr)
 {
-	struct sf_slab *slab = sf_slab_of(pool, addr);
-
-	if (atomic_load_explicit(&slab->owner, memory_order_acquire) == NULL)
-		return sf_large_len(pool, addr);
-	return sf_slab_has_block(slab, addr) ? slab->size : 0;
+	/* Acquire: pairs with the release in sf_slab_open(). */
+	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
+					   memory_order_acquire) != NULL))
+		return sf_slab_has_block(slab, addr) ? slab->size : 0;
+	return sf_large_len(pool, addr);
 }
 
-size_t sf_malloc_len_plain(const char *call, const void *block)
+static __attribute__((noinline)) size_t len_slow(const char *call,
+						 const void *block)
 {
-	struct sf_pool *pool = sf_pool_of((uintptr_t)block);
+	uintptr_t addr = (uintptr_t)block;
+	struct sf_pool *pool = sf_pool_of(addr);
 	size_t len;
 
 	if (pool == NULL)
 		foreign(call, block);
-	len = len_of(pool, (uintptr_t)block);
+	len = len_of(pool, sf_slab_of(pool, addr), addr);
 	if (len == 0)
 		sf_fatal("%s(%p): no block starts here, or it is already free",
 			 call, block);
 	return len;
+}
+
+size_t sf_malloc_len_plain(const char *call, const void *block)
+{
+	uintptr_t addr = (uintptr_t)block;
+	size_t len = 0;
+
+	if (SF_LIKELY(sf_pool_is_first(addr)))
+		len = len_of(sf_pool_first.pool, sf_slab_first(addr), addr);
+	return SF_LIKELY(len != 0) ? len : len_slow(call, block);
 }
 
 size_t sf_malloc_len(const char *call, const void *block)
@@ -392,6 +405,18 @@ static bool fits(size_t len, size_t size)
 	return size <= len && (size >= len / 2 || len <= 64);
 }
 
+/*
+ * What to take for a block that has len bytes and is to have size. One that
+ * grows is likely to grow again: a quarter more, so that it is copied thrice
+ * until it has doubled, not with each of eight classes.
+ */
+static size_t room_for(size_t len, size_t size)
+{
+	size_t more = len + len / 4;
+
+	return len < size && size < more && more <= SF_SMALL_MAX ? more : size;
+}
+
 void *sf_realloc(void *block, size_t size)
 {
 	uintptr_t addr = (uintptr_t)block;
@@ -418,7 +443,7 @@ void *sf_realloc(void *block, size_t size)
 			sf_profile_freed(block);
 		return taken(copy, size);
 	}
-	copy = sf_malloc(size);
+	copy = sf_malloc(room_for(len, size));
 	if (copy == NULL)
 		return NULL;
 	memcpy(copy, block, sf_min(len, size));
