@@ -34,7 +34,7 @@ test: all
 	@scripts/deps.sh test
 	@scripts/test.sh $(BUILD)
 
-## make bench     measure, against mmap and munmap
+## make bench     measure, against mmap and munmap and against other allocators
 bench: all
 	@scripts/deps.sh bench
 	@$(NINJA) --quiet benches

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/option.h"
 #include "malloc/slab.h"
 #include "vm/account.h"
 #include "vm/release.h"
@@ -110,6 +111,16 @@ static int grow_headers(struct sf_pool *pool, size_t end)
 	}
 	sf_lock_release(&pool->grow, SF_RANK_POOL);
 	return err;
+}
+
+/* As far ahead as the region does, where a forked child can't any more. */
+static int grow_headers_ahead(struct sf_pool *pool, size_t end)
+{
+	size_t ahead = sf_option(SF_OPTION_AHEAD) >> sf_page_shift;
+
+	ahead = sf_min(ahead, pool->region->nr_pages - end);
+	return grow_headers(pool, end + ahead) == 0 ? 0 :
+						      grow_headers(pool, end);
 }
 
 /* The page where units without a header begin. */
@@ -224,13 +235,15 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 			take_locked(pool, start, nr, flags, out);
 			ahead = sf_region_low(region, end);
 			sf_region_unlock(region);
-			if (SF_UNLIKELY(ahead > 0))
+			if (SF_UNLIKELY(ahead > 0)) {
 				sf_region_grow_ahead(region, ahead);
+				grow_headers_ahead(pool, end);
+			}
 			sf_retain_end(out->nr_used << sf_page_shift);
 			return 0;
 		}
 		sf_region_unlock(region);
-		err = grow_headers(pool, end);
+		err = grow_headers_ahead(pool, end);
 		if (err == 0)
 			err = sf_region_grow(region, end);
 		if (err != 0 && (flags & SF_POOL_ROOM) == 0)
