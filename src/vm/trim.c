@@ -21,10 +21,11 @@ static bool is_free_with_table(const struct sf_tree *tree, size_t leaf)
 static size_t take_leaves(struct sf_region *region, size_t *leaf)
 {
 	struct sf_tree *tree = &region->tree;
-	size_t end = region->frontier / SF_LEAF_PAGES;
 	size_t nr = 0;
+	size_t end;
 
 	sf_region_lock(region);
+	end = region->frontier / SF_LEAF_PAGES;
 	while (*leaf < end && !is_free_with_table(tree, *leaf))
 		(*leaf)++;
 	while (*leaf + nr < end && nr < MAX_LEAVES &&
