@@ -4,6 +4,7 @@
 # Sees to it that the tools of the groups named are there: build, test, bench,
 # ci, kernels. Installs what is missing with apt where that needs no password;
 # otherwise says what to install and exits 3. Quick when nothing is missing.
+# What is optional is installed the same way, but nobody fails for lack of it.
 set -eu
 
 usage() {
@@ -26,6 +27,22 @@ g++:g++
 '
 bench='
 gnuplot-nox:gnuplot
+'
+# Optional: programs that tests/integration runs, allocators that bench/malloc
+# compares with. Not redis-server, which would start one.
+programs='
+git:git
+php-cli:php
+python3:python3
+redis-tools:redis-benchmark
+sqlite3:sqlite3
+libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
+'
+allocators='
+libjemalloc2:/usr/lib/*/libjemalloc.so.2
+libmimalloc2.0:/usr/lib/*/libmimalloc.so.2
+libtcmalloc-minimal4:/usr/lib/*/libtcmalloc_minimal.so.4
+libtbbmalloc2:/usr/lib/*/libtbbmalloc_proxy.so.2
 '
 kernels='
 qemu-system-x86:qemu-system-x86_64
@@ -58,23 +75,37 @@ present() {
 }
 
 [ $# -gt 0 ] || usage
-wanted=
+wanted='' optional=''
 for group; do
 	case $group in
 	build) wanted="$wanted $build" ;;
-	test) wanted="$wanted $build $testing" ;;
-	bench) wanted="$wanted $build $bench" ;;
+	test)
+		wanted="$wanted $build $testing"
+		optional="$optional $programs"
+		;;
+	bench)
+		wanted="$wanted $build $bench"
+		optional="$optional $allocators"
+		;;
 	kernels) wanted="$wanted $build $kernels" ;;
-	ci) wanted="$wanted $build $testing $kernels $ci" ;;
+	ci)
+		wanted="$wanted $build $testing $kernels $ci"
+		optional="$optional $programs $allocators"
+		;;
 	*) usage ;;
 	esac
 done
 
-missing=
-for item in $wanted; do
-	present "${item#*:}" || missing="$missing ${item%%:*}"
-done
-[ -n "$missing" ] || exit 0
+# absent ITEMS: the packages of those that are not there.
+absent() {
+	for item in $1; do
+		present "${item#*:}" || printf ' %s' "${item%%:*}"
+	done
+}
+
+missing=$(absent "$wanted")
+lacking=$(absent "$optional")
+[ -n "$missing$lacking" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
 	as_root=
@@ -85,13 +116,15 @@ else
 fi
 
 if [ "$as_root" = no ] || ! command -v apt-get >/dev/null; then
+	[ -z "$lacking" ] || echo "Not installed, optional:$lacking"
+	[ -n "$missing" ] || exit 0
 	echo "Missing:$missing" >&2
 	echo "Install them and try again, on Debian and Ubuntu with" >&2
 	echo "    sudo apt-get install --no-install-recommends$missing" >&2
 	exit 3
 fi
 
-echo "Installing:$missing"
+echo "Installing:$missing$lacking"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -103,14 +136,18 @@ apt() {
 		>"$log" 2>&1 </dev/null
 }
 
-# The lists may be missing or old: fetch them when the first try fails.
-# shellcheck disable=SC2086 # a list of packages
-if ! apt install --no-install-recommends $missing; then
-	if ! { apt update && apt install --no-install-recommends $missing; }; then
-		cat "$log" >&2
-		echo "Could not install:$missing" >&2
-		exit 3
-	fi
+# install PACKAGES: the lists may be missing or old; they are fetched when the
+# first try fails.
+install() {
+	# shellcheck disable=SC2086 # a list of packages
+	apt install --no-install-recommends $1 ||
+		{ apt update && apt install --no-install-recommends $1; }
+}
+
+if [ -n "$missing" ] && ! install "$missing"; then
+	cat "$log" >&2
+	echo "Could not install:$missing" >&2
+	exit 3
 fi
 
 for item in $wanted; do
@@ -119,3 +156,10 @@ for item in $wanted; do
 		exit 3
 	fi
 done
+
+# One by one: a distribution may not have them all.
+[ -z "$lacking" ] || install "$lacking" ||
+	for package in $lacking; do
+		apt install --no-install-recommends "$package" ||
+			echo "Not installed, optional: $package"
+	done
