@@ -22,6 +22,9 @@
 #define OPT_VERSION  OPT_VALUE(SF_OPTS_MAX + 2)
 #define HELP_COLUMN  20
 
+/* Options that the synopsis names one by one. */
+#define SYNOPSIS_OPTS 4
+
 void sf_cmd_say(const char *name, const char *fmt, ...)
 {
 	va_list ap;
@@ -49,12 +52,19 @@ static int usage(const struct sf_args *args, const char *cause,
 	return -EINVAL;
 }
 
-static void print_synopsis(const struct sf_args *args)
+/* Each option, or a word for them where they are many. */
+static void print_options_short(const struct sf_cmd *cmd)
 {
 	const struct sf_opt *opt;
+	size_t nr = 0;
 
-	printf("Usage: %s [--json]", args->name);
-	for (opt = opts_of(args->cmd); opt->name != NULL; opt++) {
+	while (opts_of(cmd)[nr].name != NULL)
+		nr++;
+	if (nr > SYNOPSIS_OPTS) {
+		printf(" [OPTION ...]");
+		return;
+	}
+	for (opt = opts_of(cmd); opt->name != NULL; opt++) {
 		if (opt->letter != 0)
 			printf(" [-%c", opt->letter);
 		else
@@ -62,6 +72,12 @@ static void print_synopsis(const struct sf_args *args)
 		printf("%s%s]", opt->arg != NULL ? " " : "",
 		       opt->arg != NULL ? opt->arg : "");
 	}
+}
+
+static void print_synopsis(const struct sf_args *args)
+{
+	printf("Usage: %s [--json]", args->name);
+	print_options_short(args->cmd);
 	if (args->cmd->subs != NULL)
 		printf(args->cmd->run != NULL ? " [COMMAND]" : " COMMAND ...");
 	if (args->cmd->operands != NULL)
@@ -105,7 +121,8 @@ static void print_help(const struct sf_args *args)
 		print_option(opt);
 	print_option(&common[0]);
 	print_option(&common[1]);
-	printf("\nExit status: 0 fine, 1 finding, 2 usage error, 3 cannot.\n");
+	printf("\nExit status: %s2 usage error, 3 cannot.\n",
+	       args->cmd->replaces ? "the program's; " : "0 fine, 1 finding, ");
 	printf("\nExamples:\n  %s\n  %s\n", args->cmd->examples[0],
 	       args->cmd->examples[1]);
 }

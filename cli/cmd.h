@@ -62,6 +62,7 @@ struct sf_cmd {
 	const struct sf_opt *opts; /* ends with a NULL name; NULL: none */
 	const struct sf_cmd *const *subs; /* ends with NULL; NULL: none */
 	const char *examples[2];
+	bool replaces; /* runs another program in this process */
 	/* Returns enum sf_exit. NULL: one of subs must be named. */
 	int (*run)(const struct sf_args *args);
 };
@@ -74,5 +75,6 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 extern const struct sf_cmd sf_cmd_probe;
+extern const struct sf_cmd sf_cmd_run;
 
 #endif

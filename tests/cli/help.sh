@@ -24,7 +24,7 @@ helps() {
 	[ "$(tail -n 2 "$out" | grep -c '^  .*surefree')" -eq 2 ] ||
 		fail "$* --help: does not end with two examples"
 	awk 'length > 80 { exit 1 }' "$out" || fail "$* --help: too wide"
-	options=$(sed -n '/^Options:/,/^$/s/^  .*--\([a-z]*\).*/\1/p' "$out")
+	options=$(sed -n '/^Options:/,/^$/s/^  .*--\([a-z-]*\).*/\1/p' "$out")
 	for option in $options; do
 		[ "$option" = json ] || [ "$option" = help ] ||
 			grep -Eq -- "-$option( |\$)" "$page" ||
@@ -39,6 +39,7 @@ helps() {
 
 helps surefree.1
 helps surefree-probe.1 probe
+helps surefree-run.1 run
 for experiment in $("$surefree" probe --help |
 	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
 	helps surefree-probe.1 probe "$experiment"

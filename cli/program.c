@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+/* Looking at programs, see program.h. */
+#include "program.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define MAX_SCRIPTS 4 /* interpreters of interpreters; the kernel allows 5 */
+#define NT_GO_BUILD 4
+
+/* Words that are repeated. */
+#define NOT_REACHED "LD_PRELOAD does not reach it"
+
+/*
+ * Finding
+ */
+
+/* 0, -ENOENT or -EACCES. */
+static int may_run(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return -ENOENT;
+	return S_ISREG(st.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+int sf_program_find(const char *name, char path[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	int result = -ENOENT;
+
+	if (strchr(name, '/') != NULL) {
+		snprintf(path, PATH_MAX, "%s", name);
+		return strlen(name) < PATH_MAX ? may_run(path) : -ENOENT;
+	}
+	if (dirs == NULL)
+		dirs = "/bin:/usr/bin";
+	while (name[0] != '\0') {
+		int len = (int)strcspn(dirs, ":");
+		int need = snprintf(path, PATH_MAX, "%.*s%s%s", len, dirs,
+				    len > 0 ? "/" : "./", name);
+
+		if (need < PATH_MAX && may_run(path) == 0)
+			return 0;
+		if (need < PATH_MAX && may_run(path) == -EACCES)
+			result = -EACCES;
+		if (dirs[len] == '\0')
+			break;
+		dirs += len + 1;
+	}
+	return result;
+}
+
+/*
+ * Looking
+ */
+
+struct program {
+	int fd;
+	const char *path;
+	ElfW(Ehdr) head;
+	char interp[PATH_MAX]; /* "" : none */
+	bool is_go;
+};
+
+static bool read_at(const struct program *p, void *buf, size_t len,
+		    size_t offset)
+{
+	return pread(p->fd, buf, len, (off_t)offset) == (ssize_t)len;
+}
+
+/* Whether a segment of notes has the one that Go's linker writes. */
+static bool has_go_note(const struct program *p, const ElfW(Phdr) * segment)
+{
+	struct {
+		ElfW(Nhdr) head;
+		char name[4];
+	} note;
+
+	return read_at(p, &note, sizeof(note), segment->p_offset) &&
+	       note.head.n_type == NT_GO_BUILD && note.head.n_namesz == 4 &&
+	       memcmp(note.name, "Go\0", 4) == 0;
+}
+
+static void look_at_segments(struct program *p)
+{
+	for (size_t i = 0; i < p->head.e_phnum; i++) {
+		ElfW(Phdr) segment;
+
+		if (!read_at(p, &segment, sizeof(segment),
+			     p->head.e_phoff + i * sizeof(segment)))
+			return;
+		if (segment.p_type == PT_INTERP &&
+		    segment.p_filesz <= sizeof(p->interp) &&
+		    read_at(p, p->interp, segment.p_filesz, segment.p_offset))
+			p->interp[sizeof(p->interp) - 1] = '\0';
+		if (segment.p_type == PT_NOTE && has_go_note(p, &segment))
+			p->is_go = true;
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* Reads what this program itself is, once. */
+static const struct program *own(void)
+{
+	static struct program p;
+
+	if (p.path != NULL)
+		return &p;
+	p.path = "/proc/self/exe";
+	p.fd = open(p.path, O_RDONLY | O_CLOEXEC);
+	if (p.fd >= 0 && read_at(&p, &p.head, sizeof(p.head), 0))
+		look_at_segments(&p);
+	if (p.fd >= 0)
+		close(p.fd);
+	return &p;
+}
+
+static bool is_same_kind(const ElfW(Ehdr) * a, const ElfW(Ehdr) * b)
+{
+	return a->e_ident[EI_CLASS] == b->e_ident[EI_CLASS] &&
+	       a->e_ident[EI_DATA] == b->e_ident[EI_DATA] &&
+	       a->e_machine == b->e_machine;
+}
+
+/* A change of user, group or capabilities at its start: secure execution. */
+static bool gains_rights(const struct program *p)
+{
+	struct stat st;
+
+	if (fstat(p->fd, &st) != 0)
+		return false;
+	if ((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid())
+		return true;
+	if ((st.st_mode & S_ISGID) != 0 && st.st_gid != getgid())
+		return true;
+	return getuid() != 0 &&
+	       fgetxattr(p->fd, "security.capability", NULL, 0) > 0;
+}
+
+static const char *say(char *buf, size_t buf_len, const char *path,
+		       const char *cause)
+{
+	snprintf(buf, buf_len, "'%s' %s", path, cause);
+	return buf;
+}
+
+static const char *objection_to_elf(struct program *p, char *buf,
+				    size_t buf_len)
+{
+	const char *cause = NULL;
+
+	if (!is_same_kind(&p->head, &own()->head))
+		return say(buf, buf_len, p->path,
+			   "is for another machine; use the surefree that is "
+			   "built for it");
+	look_at_segments(p);
+	if (gains_rights(p))
+		cause = "is setuid, setgid or has capabilities: " NOT_REACHED
+			"; run it as the user that it becomes";
+	else if (p->is_go)
+		cause = "is a Go program, whose memory comes from system calls "
+			"of its own: " NOT_REACHED;
+	else if (p->interp[0] == '\0' &&
+		 strcmp(base_name(p->path), base_name(own()->interp)) != 0)
+		cause = "is linked statically: " NOT_REACHED
+			"; link it dynamically, or with libsurefree";
+	else if (p->interp[0] != '\0' &&
+		 strcmp(base_name(p->interp), base_name(own()->interp)) != 0)
+		cause = "has another C library than glibc; surefree must be "
+			"built with that one";
+	return cause != NULL ? say(buf, buf_len, p->path, cause) : NULL;
+}
+
+/* The interpreter that a script names, into path. */
+static bool read_interpreter(const struct program *p, char path[PATH_MAX])
+{
+	char line[256] = "";
+	ssize_t len = pread(p->fd, line, sizeof(line) - 1, 0);
+	char *start = line + 2;
+
+	if (len < 3 || line[0] != '#' || line[1] != '!')
+		return false;
+	start += strspn(start, " \t");
+	start[strcspn(start, " \t\n")] = '\0';
+	snprintf(path, PATH_MAX, "%s", start);
+	return true;
+}
+
+static const char *objection(const char *path, int nr_scripts, char *buf,
+			     size_t buf_len)
+{
+	struct program p = { .path = path };
+	const char *result = NULL;
+	char interpreter[PATH_MAX];
+
+	p.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (p.fd < 0)
+		return NULL; /* may be run, but not read */
+	if (read_at(&p, &p.head, sizeof(p.head), 0) &&
+	    memcmp(p.head.e_ident, ELFMAG, SELFMAG) == 0)
+		result = objection_to_elf(&p, buf, buf_len);
+	else if (nr_scripts < MAX_SCRIPTS && read_interpreter(&p, interpreter))
+		result = objection(interpreter, nr_scripts + 1, buf, buf_len);
+	close(p.fd);
+	return result;
+}
+
+const char *sf_program_objection(const char *path, char *buf, size_t buf_len)
+{
+	return objection(path, 0, buf, buf_len);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What kind of program a file is, as far as the dynamic linker's LD_PRELOAD is
+ * concerned. Looks at the file only; starts nothing.
+ */
+#ifndef SF_CLI_PROGRAM_H
+#define SF_CLI_PROGRAM_H
+
+#include <limits.h>
+#include <stddef.h>
+
+/*
+ * The file that execvp() would run for a name, into path. 0, -ENOENT or
+ * -EACCES: the name is nowhere, or not a program that may be run.
+ */
+int sf_program_find(const char *name, char path[PATH_MAX]);
+
+/*
+ * Why a library can't be preloaded into the program at path, one phrase with
+ * the remedy, in buf; NULL: it can, as far as the file shows. Of a script its
+ * interpreter is looked at.
+ */
+const char *sf_program_objection(const char *path, char *buf, size_t buf_len);
+
+#endif
