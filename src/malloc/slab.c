@@ -193,16 +193,7 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 		return NULL;
 	slab = sf_slab_of(pages.pool, sf_pool_addr(pages.pool, pages.first));
 	slab->addr = sf_pool_addr(pages.pool, pages.first);
-	slab->recip = class->recip;
-	slab->full = class->full;
-	slab->last_full = class->last_full;
-	slab->size = class->size;
-	slab->span_mask = (uint16_t)((number < SF_NR_FINE ? SF_CELL_LEN :
-							    SF_SLAB_LEN) -
-				     1);
-	slab->class = (uint8_t)number;
-	slab->slot_shift = class->slot_shift;
-	slab->word_shift = class->word_shift;
+	sf_slab_set_class(slab, number);
 	slab->avail = (uint16_t)(SF_ALL_CELLS >> (16 - class->nr_words));
 	slab->listed = false;
 	slab->waiting = false;

@@ -98,6 +98,22 @@ static inline void sf_bits_set(_Atomic uint64_t *word, uint64_t bits)
 	atomic_store_explicit(word, bits, memory_order_relaxed);
 }
 
+/* Cut it into blocks of a class. */
+static inline void sf_slab_set_class(struct sf_slab *slab, unsigned number)
+{
+	const struct sf_class *class = &sf_classes[number];
+	bool is_fine = sf_class_is_fine(number);
+
+	slab->recip = class->recip;
+	slab->full = class->full;
+	slab->last_full = class->last_full;
+	slab->size = class->size;
+	slab->span_mask = (uint16_t)((is_fine ? SF_CELL_LEN : SF_SLAB_LEN) - 1);
+	slab->class = (uint8_t)number;
+	slab->slot_shift = class->slot_shift;
+	slab->word_shift = class->word_shift;
+}
+
 /* Where a block's bit is. */
 struct sf_spot {
 	unsigned word;

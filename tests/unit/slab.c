@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Bits of blocks, for every class and every offset in a slab: a block in use is
+ * found at its start and nowhere else, and each block has bits of its own.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "malloc/slab.h"
+#include "test.h"
+
+/* As sf_slab_open() does, without pages: its address is only counted with. */
+static void make(struct sf_slab *slab, unsigned number)
+{
+	memset(slab, 0, sizeof(*slab));
+	slab->addr = 5 * SF_SLAB_LEN;
+	sf_slab_set_class(slab, number);
+}
+
+/* Offsets of a class's blocks; returns their number. */
+static size_t find_starts(unsigned number, bool *is_start)
+{
+	const struct sf_class *class = &sf_classes[number];
+	size_t span = sf_class_is_fine(number) ? SF_CELL_LEN : SF_SLAB_LEN;
+	size_t end = class->nr_cells * SF_CELL_LEN;
+	size_t nr = 0;
+
+	memset(is_start, 0, SF_SLAB_LEN * sizeof(*is_start));
+	for (size_t first = 0; first < end; first += span)
+		for (size_t o = 0; o + class->size <= sf_min(span, end);
+		     o += class->size) {
+			is_start[first + o] = true;
+			nr++;
+		}
+	return nr;
+}
+
+static bool is_start[SF_SLAB_LEN];
+
+static void a_block_in_use_is_found_at_its_start(void)
+{
+	static struct sf_slab slab;
+
+	for (unsigned number = 0; number < SF_NR_CLASSES; number++) {
+		size_t nr_wrong = 0;
+
+		make(&slab, number);
+		CHECK_EQ(find_starts(number, is_start),
+			 sf_classes[number].nr_blocks);
+		for (size_t o = 0; o < SF_SLAB_LEN; o++)
+			if (is_start[o])
+				sf_slab_mark(&slab, slab.addr + o);
+		for (size_t o = 0; o < SF_SLAB_LEN; o++)
+			if (sf_slab_is_marked(&slab, slab.addr + o) !=
+			    is_start[o])
+				nr_wrong++;
+		CHECK_EQ(nr_wrong, 0);
+	}
+}
+
+static void each_block_is_marked_alone(void)
+{
+	static struct sf_slab slab;
+
+	for (unsigned number = 0; number < SF_NR_CLASSES; number++) {
+		size_t nr_wrong = 0;
+
+		make(&slab, number);
+		find_starts(number, is_start);
+		for (size_t o = 0; o < SF_SLAB_LEN; o++) {
+			if (!is_start[o])
+				continue;
+			if (sf_slab_is_marked(&slab, slab.addr + o))
+				nr_wrong++;
+			sf_slab_mark(&slab, slab.addr + o);
+		}
+		for (size_t o = 0; o < SF_SLAB_LEN; o++)
+			if (is_start[o])
+				sf_slab_unmark(&slab, slab.addr + o);
+		for (unsigned i = 0; i < SF_NR_WORDS; i++)
+			if (sf_bits_get(&slab.in_use[i]) != 0)
+				nr_wrong++;
+		CHECK_EQ(nr_wrong, 0);
+	}
+}
+
+/* The dense bits: where a word begins, and which is a block's. */
+static void each_block_has_a_free_bit(void)
+{
+	static struct sf_slab slab;
+	static uint64_t seen[SF_NR_WORDS];
+
+	for (unsigned number = 0; number < SF_NR_CLASSES; number++) {
+		size_t nr_wrong = 0;
+
+		make(&slab, number);
+		memset(seen, 0, sizeof(seen));
+		find_starts(number, is_start);
+		for (size_t o = 0; o < SF_SLAB_LEN; o++) {
+			struct sf_spot spot;
+			uint64_t bit;
+
+			if (!is_start[o])
+				continue;
+			spot = sf_slab_spot(&slab, o);
+			bit = (uint64_t)1 << spot.bit;
+			if (!CHECK_LT(spot.word, SF_NR_WORDS))
+				return;
+			if ((seen[spot.word] & bit) != 0 ||
+			    (spot.full & bit) == 0 ||
+			    sf_slab_word_addr(&slab, spot.word) +
+					    (size_t)spot.bit * slab.size !=
+				    slab.addr + o)
+				nr_wrong++;
+			seen[spot.word] |= bit;
+		}
+		for (unsigned w = 0; w < sf_classes[number].nr_words; w++)
+			if (seen[w] != sf_class_full(&sf_classes[number], w))
+				nr_wrong++;
+		CHECK_EQ(nr_wrong, 0);
+	}
+}
+
+static const struct test tests[] = {
+	{ "a block in use is found at its start and nowhere else",
+	  a_block_in_use_is_found_at_its_start },
+	{ "each block is marked alone", each_block_is_marked_alone },
+	{ "each block has a free bit of its own", each_block_has_a_free_bit },
+};
+
+int main(int argc, char **argv)
+{
+	sf_class_init(SF_NR_CELLS);
+	return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
