@@ -37,11 +37,14 @@ static int may_run(const char *path)
 int sf_program_find(const char *name, char path[PATH_MAX])
 {
 	const char *dirs = getenv("PATH");
+	size_t name_len = strlen(name);
 	int result = -ENOENT;
 
 	if (strchr(name, '/') != NULL) {
-		snprintf(path, PATH_MAX, "%s", name);
-		return strlen(name) < PATH_MAX ? may_run(path) : -ENOENT;
+		if (name_len >= PATH_MAX)
+			return -ENOENT;
+		memcpy(path, name, name_len + 1);
+		return may_run(path);
 	}
 	if (dirs == NULL)
 		dirs = "/bin:/usr/bin";
