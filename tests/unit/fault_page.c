@@ -22,7 +22,9 @@
 #define UNMAPPED  1
 #define PROTECTED 2
 
-static uintptr_t area; /* NR_PAGES reserved pages */
+/* NR_PAGES reserved pages, and one more on either side that stays so: what the
+ * kernel put beside them cannot merge with what is committed. */
+static uintptr_t area;
 static size_t len;
 
 static char *page_at(size_t i)
@@ -34,7 +36,10 @@ static bool reserve(void)
 {
 	sf_page_init();
 	len = NR_PAGES * sf_page_size;
-	return CHECK_EQ(sf_page_reserve(len, &area), 0);
+	if (!CHECK_EQ(sf_page_reserve(len + 2 * sf_page_size, &area), 0))
+		return false;
+	area += sf_page_size;
+	return true;
 }
 
 /* All of it read-write and touched. */
