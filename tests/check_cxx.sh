@@ -6,7 +6,7 @@
 # usage: check_cxx.sh INCLUDE-DIR
 set -eu
 
-directory=$(mktemp -d)
+directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
 cat >"$directory/use.c" <<'EOF'
 #include <surefree.h>

@@ -8,7 +8,7 @@ set -eu
 
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(mktemp -d)
+root=$(mktemp -d) || exit 1
 trap 'rm -rf "$root"' EXIT
 
 fail() {

@@ -9,7 +9,7 @@ surefree=$1
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 unset LD_PRELOAD
-scratch=$(mktemp -d)
+scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch" "$out" "$err"' EXIT
 library=$(dirname "$(realpath "$surefree")")/libsurefree-preload.so
 [ -f "$library" ] || skip "no drop-in beside the command"
