@@ -7,6 +7,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 # A newer compiler may warn of something new: no reason not to build.
 MESON_ARGS ?= -Dwerror=false
+# Arguments of meson test: make test TEST_ARGS='--suite unit'.
+TEST_ARGS ?=
 NINJA = ninja -C $(BUILD)
 
 .DEFAULT_GOAL := all
@@ -32,7 +34,7 @@ demo: all
 ## make test      build and run all tests
 test: all
 	@scripts/deps.sh test
-	@scripts/test.sh $(BUILD)
+	@scripts/test.sh $(BUILD) $(TEST_ARGS)
 
 ## make bench     measure, against mmap and munmap and against other allocators
 bench: all
