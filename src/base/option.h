@@ -23,6 +23,8 @@ enum sf_option {
 	SF_OPTION_PROFILE,	/* 1: a heap profile, see sf_option_profile() */
 	SF_OPTION_SAMPLE,	/* bytes between samples for it */
 	SF_OPTION_PROFILE_SIGNAL, /* begins and ends it; 0: none */
+	SF_OPTION_MMAP,		  /* 1: the drop-in serves mmap() and others */
+	SF_OPTION_THREADS,	  /* 1: and the stacks of threads */
 	SF_OPTION_NR,
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/option.h"
 #include "malloc/stats.h"
+#include "malloc/summary.h"
 #include "os/maps.h"
 #include "os/text.h"
 #include "vm/account.h"
@@ -19,15 +20,11 @@
 
 #define NR_BUSIEST 8
 
-struct amount {
-	char text[24];
-};
-
 /* Bytes for people: "1.5 MiB". */
-static struct amount amount(uint64_t len)
+struct sf_amount sf_amount(uint64_t len)
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
-	struct amount amount;
+	struct sf_amount amount;
 	unsigned unit = 0;
 
 	if (len < 1024) {
@@ -52,21 +49,21 @@ static void print_memory(struct sf_text *out, const struct surefree_stats *all,
 	getrusage(RUSAGE_SELF, &usage);
 	sf_maps_resident(&resident_len);
 	sf_text_print(out, "  blocks in use     %12s\n",
-		      amount(blocks->used_len).text);
+		      sf_amount(blocks->used_len).text);
 	sf_text_print(out, "    beyond 32 KiB   %12s\n",
-		      amount(all->malloc_large_len).text);
+		      sf_amount(all->malloc_large_len).text);
 	sf_text_print(out, "  slabs and large   %12s   peak %s\n",
-		      amount(all->malloc_len).text,
-		      amount(all->malloc_peak_len).text);
+		      sf_amount(all->malloc_len).text,
+		      sf_amount(all->malloc_peak_len).text);
 	sf_text_print(out, "  retained          %12s   peak %s, bound %s\n",
-		      amount(all->retained_len).text,
-		      amount(all->retained_peak_len).text,
-		      amount(sf_retain_bound()).text);
+		      sf_amount(all->retained_len).text,
+		      sf_amount(all->retained_peak_len).text,
+		      sf_amount(sf_retain_bound()).text);
 	sf_text_print(out, "  released in all   %12s\n",
-		      amount(all->released_len).text);
+		      sf_amount(all->released_len).text);
 	sf_text_print(out, "  resident          %12s   peak, with files, %s\n",
-		      amount(resident_len).text,
-		      amount((uint64_t)usage.ru_maxrss << 10).text);
+		      sf_amount(resident_len).text,
+		      sf_amount((uint64_t)usage.ru_maxrss << 10).text);
 	sf_text_print(out, "  mappings          %12zu\n", all->nr_mappings);
 	sf_text_print(out, "  threads           %12zu\n", all->nr_heaps);
 }
@@ -124,12 +121,15 @@ static void print_classes(struct sf_text *out, struct sf_malloc_stats *blocks)
 
 		sf_text_print(out, "  %10zu %10zu %10s %10zu %5zu %%\n", size,
 			      class->nr_slabs,
-			      amount(class->nr_slabs * SF_SLAB_LEN).text,
+			      sf_amount(class->nr_slabs * SF_SLAB_LEN).text,
 			      class->nr_used, class->nr_used * 100 / nr);
 		class->nr_slabs = 0;
 		class = busiest(blocks);
 	}
 }
+
+/* What layers above add, if they are there. */
+void (*sf_summary_more)(struct sf_text *out);
 
 static void write_summary(int fd)
 {
@@ -144,6 +144,8 @@ static void write_summary(int fd)
 	sf_text_print(&out, "surefree: process %d (%s) at exit\n", getpid(),
 		      program_invocation_short_name);
 	print_memory(&out, &all, &blocks);
+	if (sf_summary_more != NULL)
+		sf_summary_more(&out);
 	print_troubles(&out, &all);
 	print_classes(&out, &blocks);
 	/* There is nobody left to tell when it can't be written. */

@@ -2,6 +2,7 @@
 /* Small readers of limits; a number in a file, or a resource limit. */
 #include "os/limit.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
@@ -25,6 +26,34 @@ bool sf_limit_overcommit_strict(void)
 
 	return sf_proc_number("/proc/sys/vm/overcommit_memory", &mode) == 0 &&
 	       mode == 2;
+}
+
+static bool read_huge_always(void)
+{
+	struct sf_proc proc;
+	char *line;
+	char *rest;
+	bool always;
+
+	if (sf_proc_open(&proc, "/sys/kernel/mm/transparent_hugepage/enabled"))
+		return false;
+	always = sf_proc_line(&proc, &line) == 1 &&
+		 sf_proc_starts(line, "[always]", &rest);
+	sf_proc_close(&proc);
+	return always;
+}
+
+bool sf_limit_huge_always(void)
+{
+	/* 0: not asked yet. Relaxed: whoever asks twice gets the same. */
+	static _Atomic int answer;
+	int known = atomic_load_explicit(&answer, memory_order_relaxed);
+
+	if (known == 0) {
+		known = read_huge_always() ? 1 : -1;
+		atomic_store_explicit(&answer, known, memory_order_relaxed);
+	}
+	return known > 0;
 }
 
 static size_t resource_limit(int resource)

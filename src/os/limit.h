@@ -15,6 +15,9 @@ int sf_limit_mappings(size_t *out);
 /* Whether vm.overcommit_memory is 2: every writable page is charged. */
 bool sf_limit_overcommit_strict(void);
 
+/* Whether anonymous memory gets huge pages without asking; asked once. */
+bool sf_limit_huge_always(void);
+
 /* RLIMIT_AS and RLIMIT_DATA in bytes; SIZE_MAX: unlimited. */
 size_t sf_limit_address_space(void);
 size_t sf_limit_data(void);

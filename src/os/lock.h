@@ -18,6 +18,7 @@ enum sf_rank {
 	SF_RANK_HEAPS,	 /* the list of malloc's heaps */
 	SF_RANK_HEAP,	 /* a heap; several, in the order of the list */
 	SF_RANK_POOL,	 /* the headers of malloc's slabs */
+	SF_RANK_MMAP,	 /* what programs altered in their maps */
 	SF_RANK_STATE,	 /* reserving a region, changing an option */
 	SF_RANK_KEEP,	 /* a shard of the kept ranges */
 	SF_RANK_GROW,	 /* a region's frontiers */

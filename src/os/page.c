@@ -49,28 +49,23 @@ static int advise(uintptr_t addr, size_t len, int advice)
 			   0);
 }
 
-/* The results of mmap() that are errors lie in the last page. */
-static bool is_error(long result)
-{
-	return result < 0 && result > -4096;
-}
-
 int sf_page_reserve(size_t len, uintptr_t *out)
 {
 	long result = map(0, len, PROT_NONE, RESERVED_FLAGS, -1, 0);
 
-	if (is_error(result))
+	if (sf_page_is_error(result))
 		return (int)result;
 	*out = (uintptr_t)result;
 	return 0;
 }
 
-int sf_page_reserve_at(uintptr_t addr, size_t len)
+/* Exactly here, or -EEXIST. */
+static int map_where_free(uintptr_t addr, size_t len, int prot)
 {
-	long result = map(addr, len, PROT_NONE,
+	long result = map(addr, len, prot,
 			  RESERVED_FLAGS | SF_MAP_FIXED_NOREPLACE, -1, 0);
 
-	if (is_error(result))
+	if (sf_page_is_error(result))
 		return (int)result;
 	if ((uintptr_t)result != addr) {
 		/* Before 4.17 the flag was unknown and the address a hint. */
@@ -78,6 +73,11 @@ int sf_page_reserve_at(uintptr_t addr, size_t len)
 		return -EEXIST;
 	}
 	return 0;
+}
+
+int sf_page_reserve_at(uintptr_t addr, size_t len)
+{
+	return map_where_free(addr, len, PROT_NONE);
 }
 
 int sf_page_unmap(uintptr_t addr, size_t len)
@@ -96,7 +96,7 @@ int sf_page_uncommit(uintptr_t addr, size_t len)
 	long result = map(addr, len, PROT_NONE, RESERVED_FLAGS | MAP_FIXED, -1,
 			  0);
 
-	return is_error(result) ? (int)result : 0;
+	return sf_page_is_error(result) ? (int)result : 0;
 }
 
 int sf_page_discard(uintptr_t addr, size_t len)
@@ -182,5 +182,67 @@ int sf_page_map_file(uintptr_t addr, size_t len, int prot, int flags, int fd,
 {
 	long result = map(addr, len, prot, flags | MAP_FIXED, fd, off);
 
-	return is_error(result) ? (int)result : 0;
+	return sf_page_is_error(result) ? (int)result : 0;
+}
+
+int sf_page_renew(uintptr_t addr, size_t len)
+{
+	long result = map(addr, len, PROT_READ | PROT_WRITE,
+			  RESERVED_FLAGS | MAP_FIXED, -1, 0);
+
+	return sf_page_is_error(result) ? (int)result : 0;
+}
+
+int sf_page_renew_at(uintptr_t addr, size_t len)
+{
+	return map_where_free(addr, len, PROT_READ | PROT_WRITE);
+}
+
+/*
+ * As programs ask
+ */
+
+long sf_page_call_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
+		      off_t off)
+{
+	return map(addr, len, prot, flags, fd, off);
+}
+
+int sf_page_call_protect(uintptr_t addr, size_t len, int prot, int key)
+{
+	if (key == -1)
+		return (int)sf_sys(__NR_mprotect, (long)addr, (long)len, prot,
+				   0, 0, 0);
+	return (int)sf_sys(__NR_pkey_mprotect, (long)addr, (long)len, prot, key,
+			   0, 0);
+}
+
+long sf_page_call_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
+			uintptr_t to)
+{
+	return sf_sys(__NR_mremap, (long)addr, (long)old_len, (long)len, flags,
+		      (long)to, 0);
+}
+
+int sf_page_call_advise(uintptr_t addr, size_t len, int advice)
+{
+	return advise(addr, len, advice);
+}
+
+int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags)
+{
+	if (flags == 0)
+		return (int)sf_sys(__NR_mlock, (long)addr, (long)len, 0, 0, 0,
+				   0);
+	return (int)sf_sys(__NR_mlock2, (long)addr, (long)len, flags, 0, 0, 0);
+}
+
+int sf_page_call_lock_all(int flags)
+{
+	return (int)sf_sys(__NR_mlockall, flags, 0, 0, 0, 0, 0);
+}
+
+int sf_page_call_unlock_all(void)
+{
+	return (int)sf_sys(__NR_munlockall, 0, 0, 0, 0, 0, 0);
 }

@@ -73,6 +73,34 @@ bool sf_page_any_resident(uintptr_t addr, size_t len);
 /* Whether fd is of a hugetlbfs, whose mappings the kernel rounds up. */
 bool sf_page_is_hugetlb(int fd);
 
+/*
+ * Put fresh pages in place of what is there: read-write, private, of a region.
+ * Needs none where that is whole mappings, but see sf_page_uncommit().
+ */
+int sf_page_renew(uintptr_t addr, size_t len);
+
+/* The same where nothing is; -EEXIST when something is there. */
+int sf_page_renew_at(uintptr_t addr, size_t len);
+
+/*
+ * What programs ask for themselves, as they ask for it: the result or -errno.
+ * Any argument may be wrong.
+ */
+long sf_page_call_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
+		      off_t off);
+int sf_page_call_protect(uintptr_t addr, size_t len, int prot, int key);
+long sf_page_call_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
+			uintptr_t to);
+int sf_page_call_advise(uintptr_t addr, size_t len, int advice);
+int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
+int sf_page_call_lock_all(int flags);
+int sf_page_call_unlock_all(void);
+
+static inline bool sf_page_is_error(long result)
+{
+	return result < 0 && result > -4096;
+}
+
 /* Map a file over reserved pages. Needs two spare mappings. */
 int sf_page_map_file(uintptr_t addr, size_t len, int prot, int flags, int fd,
 		     off_t off);

@@ -264,7 +264,10 @@ static int make_tables(const struct sf_extent *extent, const struct todo *todo,
 
 	if (SF_LIKELY(todo->head_table && todo->tail_table))
 		return 0;
-	if (extent->region->kind != SF_REGION_NORMAL || !traps_wanted(flags))
+	if (extent->region->kind != SF_REGION_NORMAL &&
+	    extent->region->kind != SF_REGION_MAP)
+		return 0;
+	if (!traps_wanted(flags))
 		return 0;
 	if (!todo->head_table)
 		err = make_table(extent->region, extent->first);
@@ -373,6 +376,16 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 	if (*err != 0)
 		undo(&more, 0);
 	return *err == 0;
+}
+
+int sf_extent_map_at(const struct sf_extent *extent)
+{
+	struct sf_extent nothing = { extent->region, extent->first, 0 };
+	int err;
+
+	if (sf_extent_grow(&nothing, extent->nr, 0, &err))
+		return 0;
+	return err != 0 ? err : -EEXIST;
 }
 
 void sf_extent_revive(const struct sf_extent *extent, unsigned flags)

@@ -11,6 +11,7 @@
 #define SF_VM_EXTENT_H
 
 #include "vm/region.h"
+#include "vm/release.h"
 
 struct sf_extent {
 	struct sf_region *region;
@@ -46,6 +47,34 @@ void sf_extent_lock_live(const char *call, const struct sf_extent *extent);
 
 /* Release a live extent. Cannot fail. */
 void sf_extent_unmap(const char *call, const struct sf_extent *extent);
+
+/*
+ * A release in three steps, for callers who take whatever is live in a range:
+ * the first run of live pages becomes taken only, and its region busy; what
+ * sf_release() does; and the pages become free.
+ */
+struct sf_releasing {
+	struct sf_extent extent; /* the run */
+	unsigned planes; /* SF_MARKED, SF_QUIET: what any page of it had */
+	struct sf_release release;
+};
+
+enum sf_run {
+	SF_RUN_NONE,  /* no page of the range is live */
+	SF_RUN_BEGUN, /* sf_extent_release_end() or _keep() must follow */
+	SF_RUN_QUIET, /* nothing was done: the first live page is quiet */
+};
+
+/* A run's pages are alike in SF_QUIET. quiet: whether to begin with such. */
+enum sf_run sf_extent_release_begin(const struct sf_extent *range, bool quiet,
+				    struct sf_releasing *out);
+void sf_extent_release_end(const struct sf_releasing *releasing);
+
+/* End it with the pages taken: they can't be made whole at present. */
+void sf_extent_release_keep(const struct sf_releasing *releasing);
+
+/* Make kept pages free, once they are whole. */
+void sf_extent_give(const struct sf_extent *extent);
 
 /*
  * The first half of a release: a live extent becomes taken only, and its region
@@ -84,6 +113,12 @@ void sf_extent_revive(const struct sf_extent *extent, unsigned flags);
 /* Take the free pages that follow a live extent. Whether they were free. */
 bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		    unsigned flags, int *err);
+
+/*
+ * Map exactly these pages. 0; -EEXIST when they aren't all free or lie beyond
+ * the region; or -errno.
+ */
+int sf_extent_map_at(const struct sf_extent *extent);
 
 /* Page tables that the extent covers whole may be gone: it was discarded. */
 void sf_extent_forget_tables(const struct sf_extent *extent);

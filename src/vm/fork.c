@@ -52,6 +52,13 @@ static void lock_when_idle(size_t nr)
 	}
 }
 
+static const struct sf_fork_layer *layer;
+
+void sf_fork_set_layer(const struct sf_fork_layer *new_layer)
+{
+	layer = new_layer;
+}
+
 /* Regions whose locks are held. Another handler may add one meanwhile. */
 static size_t nr_locked;
 
@@ -59,6 +66,8 @@ static void prepare(void)
 {
 	size_t nr;
 
+	if (layer != NULL)
+		layer->prepare();
 	/* No region appears, and no two threads fork, while this is held. */
 	sf_state_lock();
 	nr = sf_state_nr_regions();
@@ -72,7 +81,7 @@ static void prepare(void)
 	sf_lock_own_all();
 }
 
-static void parent(void)
+static void resume(void)
 {
 	size_t nr;
 
@@ -88,6 +97,13 @@ static void parent(void)
 	sf_state_unlock();
 }
 
+static void parent(void)
+{
+	resume();
+	if (layer != NULL)
+		layer->parent();
+}
+
 static void child(void)
 {
 	size_t nr = sf_state_nr_regions();
@@ -96,7 +112,9 @@ static void child(void)
 	for (size_t i = 0; i < nr; i++)
 		atomic_store_explicit(&sf_state_region(i)->nr_busy, 0,
 				      memory_order_relaxed);
-	parent();
+	resume();
+	if (layer != NULL)
+		layer->child();
 }
 
 void sf_fork_init(void)

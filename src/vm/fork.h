@@ -29,4 +29,16 @@ void sf_fork_wait(void);
 /* Register the handlers with libc. Called once. */
 void sf_fork_init(void);
 
+/*
+ * A layer above whose locks are held while it calls this one: they are taken
+ * before regions freeze, and let go after. Set at load.
+ */
+struct sf_fork_layer {
+	void (*prepare)(void);
+	void (*parent)(void);
+	void (*child)(void);
+};
+
+void sf_fork_set_layer(const struct sf_fork_layer *layer);
+
 #endif

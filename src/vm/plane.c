@@ -234,3 +234,11 @@ void sf_tree_forget_tables(struct sf_tree *tree, size_t first, size_t nr)
 	     leaf < end; leaf++)
 		tree->level[0][leaf].has_table = 0;
 }
+
+void sf_tree_forget_all_tables(struct sf_tree *tree, size_t first, size_t nr)
+{
+	size_t start = sf_align_down(first, SF_LEAF_PAGES);
+	size_t end = sf_align_up(first + nr, SF_LEAF_PAGES);
+
+	sf_tree_forget_tables(tree, start, end - start);
+}

@@ -17,7 +17,6 @@
 
 #include "base/log.h"
 #include "base/option.h"
-#include "os/pagemap.h"
 #include "os/probe.h"
 #include "vm/account.h"
 #include "vm/release.h"
@@ -162,12 +161,8 @@ static bool is_zero(const void *page)
 	return p[0] == 0 && memcmp(p, p + 1, sf_page_size - 1) == 0;
 }
 
-/*
- * Copy nr pages into memory that is zero. Pages never touched are neither read
- * nor written, pages full of zeros not written.
- */
-static void copy_pages(uintptr_t to, uintptr_t from, size_t nr,
-		       struct sf_pagemap *pagemap)
+void sf_range_copy(uintptr_t to, uintptr_t from, size_t nr,
+		   struct sf_pagemap *pagemap)
 {
 	for (size_t i = 0; i < nr; i++) {
 		size_t offset = i << sf_page_shift;
@@ -238,8 +233,9 @@ static void copy_and_release(const char *call, const struct sf_extent *from,
 		nr = alike_from(from, part.first, &marked);
 		part.nr = nr;
 		if (!marked)
-			copy_pages(sf_extent_addr(to) + (done << sf_page_shift),
-				   sf_extent_addr(&part), nr, &pagemap);
+			sf_range_copy(sf_extent_addr(to) +
+					      (done << sf_page_shift),
+				      sf_extent_addr(&part), nr, &pagemap);
 		sf_extent_unmap(call, &part);
 	}
 	sf_pagemap_close(&pagemap);

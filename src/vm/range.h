@@ -6,6 +6,7 @@
 #ifndef SF_VM_RANGE_H
 #define SF_VM_RANGE_H
 
+#include "os/pagemap.h"
 #include "vm/extent.h"
 
 /* Give the pages back; the range reads as zeros. Cannot fail. */
@@ -24,5 +25,12 @@ int sf_range_unguard(const char *call, const struct sf_extent *extent);
  */
 int sf_range_resize(const char *call, const struct sf_extent *extent, size_t nr,
 		    unsigned flags, struct sf_extent *out);
+
+/*
+ * Copy nr pages into memory that is zero. Pages never touched are neither read
+ * nor written, pages full of zeros not written.
+ */
+void sf_range_copy(uintptr_t to, uintptr_t from, size_t nr,
+		   struct sf_pagemap *pagemap);
 
 #endif

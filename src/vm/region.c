@@ -318,15 +318,6 @@ static int uncommit(struct sf_region *region, size_t first, size_t nr)
 	return err;
 }
 
-/* Also of leaves that the pages are only a part of. */
-static void forget_all_tables(struct sf_region *region, size_t first, size_t nr)
-{
-	size_t start = sf_align_down(first, SF_LEAF_PAGES);
-	size_t end = sf_align_up(first + nr, SF_LEAF_PAGES);
-
-	sf_tree_forget_tables(&region->tree, start, end - start);
-}
-
 size_t sf_region_shrink(struct sf_region *region)
 {
 	size_t first;
@@ -347,7 +338,7 @@ size_t sf_region_shrink(struct sf_region *region)
 	sf_region_relock(region);
 	if (err == 0) {
 		region->frontier = first;
-		forget_all_tables(region, first, nr);
+		sf_tree_forget_all_tables(&region->tree, first, nr);
 	} else if (nr > 0) {
 		sf_tree_set(&region->tree, first, nr, SF_MARKED);
 	}

@@ -34,6 +34,7 @@ enum sf_region_kind {
 	SF_REGION_HUGE, /* huge pages wanted */
 	SF_REGION_VIEW, /* file views */
 	SF_REGION_HEAP, /* malloc's blocks, see malloc/pool.h */
+	SF_REGION_MAP,	/* programs' maps, see mmap/space.h */
 };
 
 #define SF_REGION_MAPPINGS 5

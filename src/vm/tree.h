@@ -20,6 +20,8 @@
  *
  * In a heap's region the fourth bit says "used": a free page that holds old
  * contents, kept for reuse, or a live one that held some when it was taken.
+ * In a region of programs' maps it says "altered": a live page whose attributes
+ * or contents may differ from the region's own, see mmap/alter.h.
  *
  * Above the leaves stands a tree of summaries, 16 children to a node. Each
  * holds the length of the free run at its head, of the one at its tail and of
@@ -183,6 +185,9 @@ void sf_tree_note_tables(struct sf_tree *tree, size_t first, size_t nr);
 
 /* Note that leaves which lie wholly in the range may have lost theirs. */
 void sf_tree_forget_tables(struct sf_tree *tree, size_t first, size_t nr);
+
+/* The same for leaves of which any page lies in the range: it was unmapped. */
+void sf_tree_forget_all_tables(struct sf_tree *tree, size_t first, size_t nr);
 
 /* Free pages from page on, without a gap, at most max. */
 size_t sf_tree_free_after(const struct sf_tree *tree, size_t page, size_t max);

@@ -28,6 +28,9 @@ void sf_extent_find(const char *call, const void *addr, size_t len, bool view,
 	if (region->kind == SF_REGION_HEAP)
 		sf_fatal("%s(%p, %zu): memory of malloc; use free()", call,
 			 addr, len);
+	if (region->kind == SF_REGION_MAP)
+		sf_fatal("%s(%p, %zu): memory of mmap(); use munmap()", call,
+			 addr, len);
 	if (view != (region->kind == SF_REGION_VIEW))
 		sf_fatal("%s(%p, %zu): %s", call, addr, len,
 			 view ? "not a file view" :
@@ -254,4 +257,68 @@ void sf_extent_release_kept(const struct sf_extent *extent, unsigned planes)
 	sf_region_unlock_busy(extent->region);
 	sf_release(&release);
 	finish(extent, planes, &release);
+}
+
+/*
+ * Whatever is live in a range
+ */
+
+/* The first run of live pages that are alike in SF_QUIET; nr 0: none. */
+static struct sf_extent live_run_locked(const struct sf_extent *range,
+					bool *is_quiet)
+{
+	const struct sf_tree *tree = &range->region->tree;
+	size_t end = range->first + range->nr;
+	size_t first = sf_tree_next(tree, range->first, end, SF_LIVE, true);
+	size_t stop = sf_tree_next(tree, first, end, SF_LIVE, false);
+
+	*is_quiet = first < end &&
+		    (sf_tree_planes(tree, first) & SF_QUIET) != 0;
+	stop = sf_tree_next(tree, first, stop, SF_QUIET, !*is_quiet);
+	return (struct sf_extent){ range->region, first, stop - first };
+}
+
+enum sf_run sf_extent_release_begin(const struct sf_extent *range, bool quiet,
+				    struct sf_releasing *out)
+{
+	struct sf_region *region = range->region;
+	bool is_quiet;
+
+	sf_region_lock(region);
+	out->extent = live_run_locked(range, &is_quiet);
+	if (out->extent.nr == 0 || (is_quiet && !quiet)) {
+		sf_region_unlock(region);
+		return is_quiet ? SF_RUN_QUIET : SF_RUN_NONE;
+	}
+	sf_tree_unlive(&region->tree, out->extent.first, out->extent.nr,
+		       &out->planes);
+	region->nr_used -= out->extent.nr;
+	region->nr_unmaps++;
+	prepare_locked(&out->extent, true, &out->release);
+	sf_region_unlock_busy(region);
+	return SF_RUN_BEGUN;
+}
+
+void sf_extent_release_end(const struct sf_releasing *releasing)
+{
+	finish(&releasing->extent, releasing->planes, &releasing->release);
+}
+
+void sf_extent_release_keep(const struct sf_releasing *releasing)
+{
+	sf_region_relock(releasing->extent.region);
+	releasing->extent.region->nr_released_pages += releasing->extent.nr;
+	sf_region_unlock_idle(releasing->extent.region);
+}
+
+void sf_extent_give(const struct sf_extent *extent)
+{
+	struct sf_region *region = extent->region;
+
+	sf_region_relock(region);
+	sf_tree_forget_all_tables(&region->tree, extent->first, extent->nr);
+	/* Markers may be anywhere in it. */
+	sf_tree_set(&region->tree, extent->first, extent->nr, SF_MARKED);
+	sf_tree_give(&region->tree, extent->first, extent->nr);
+	sf_region_unlock(region);
 }

@@ -14,6 +14,9 @@ static inline uintptr_t sf_arch_thread(void)
 	return thread;
 }
 
+/* Where addresses end that the kernel gives without being asked for more. */
+#define SF_ARCH_ADDRESS_END ((uintptr_t)1 << 48)
+
 /* Number in x8, result in x0. */
 static inline long sf_arch_syscall(long nr, long a, long b, long c, long d,
 				   long e, long f)

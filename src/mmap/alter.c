@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/* Undoing what programs did to their maps, see alter.h. */
+#include "mmap/alter.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "mmap/ranges.h"
+#include "vm/account.h"
+#include "vm/state.h"
+
+/* Newer than the oldest headers we build with. */
+#define SF_MADV_KEEPONFORK   19
+#define SF_MADV_GUARD_REMOVE 103
+
+static _Atomic unsigned kinds_used;
+
+/* Taken, not live. What is mapped in the first waits to be undone. */
+static struct sf_ranges aside;
+static struct sf_ranges holes;
+
+static unsigned get_kinds(void)
+{
+	/* Relaxed: changed under the lock. */
+	return atomic_load_explicit(&kinds_used, memory_order_relaxed);
+}
+
+void sf_alter_note_kind(unsigned kinds)
+{
+	atomic_fetch_or_explicit(&kinds_used, kinds, memory_order_relaxed);
+}
+
+void sf_alter_note(const struct sf_extent *extent, unsigned kinds)
+{
+	sf_alter_note_kind(kinds);
+	sf_space_set(extent, SF_QUIET);
+}
+
+void sf_alter_protected_again(const struct sf_extent *extent)
+{
+	if (get_kinds() == SF_ALTER_PROT)
+		sf_space_clear(extent, SF_QUIET);
+}
+
+/*
+ * Undoing
+ */
+
+/* Each kind by its own call. 0, or the first -errno. */
+static int undo_kinds(uintptr_t addr, size_t len)
+{
+	static const struct {
+		unsigned kind;
+		int advice;
+	} advices[] = {
+		{ SF_ALTER_GUARD, SF_MADV_GUARD_REMOVE },
+		{ SF_ALTER_FORK, MADV_DOFORK },
+		{ SF_ALTER_WIPE, SF_MADV_KEEPONFORK },
+		{ SF_ALTER_DUMP, MADV_DODUMP },
+		{ SF_ALTER_HUGE, MADV_NOHUGEPAGE },
+		{ SF_ALTER_MERGE, MADV_UNMERGEABLE },
+	};
+	unsigned kinds = get_kinds();
+	int err = 0;
+
+	if (kinds & SF_ALTER_LOCK)
+		err = sf_page_unlock(addr, len);
+	for (size_t i = 0; err == 0 && i < SF_NR(advices); i++) {
+		if ((kinds & advices[i].kind) == 0)
+			continue;
+		err = sf_page_call_advise(addr, len, advices[i].advice);
+		/* A kernel that does not know the advice never took it. */
+		if (err == -EINVAL)
+			err = 0;
+	}
+	/* Last, when all other flags are those of the neighbours. */
+	if (err == 0 && (kinds & SF_ALTER_KEY))
+		err = sf_page_call_protect(addr, len, PROT_READ | PROT_WRITE,
+					   0);
+	else if (err == 0 && (kinds & SF_ALTER_PROT))
+		err = sf_page_commit(addr, len);
+	return err;
+}
+
+/* Fresh pages, which get the region's flags and become part of it again. */
+static int renew(uintptr_t addr, size_t len, bool is_hole)
+{
+	int err = is_hole ? sf_page_renew_at(addr, len) :
+			    sf_page_renew(addr, len);
+
+	if (err == 0)
+		sf_page_set_huge(addr, len, false);
+	return err;
+}
+
+int sf_alter_undo(const struct sf_extent *extent)
+{
+	uintptr_t addr = sf_extent_addr(extent);
+	size_t len = sf_extent_len(extent);
+	bool was_locked;
+	int err;
+
+	if ((get_kinds() & SF_ALTER_REPLACED) == 0 &&
+	    sf_release_pages(addr, len, &was_locked) &&
+	    undo_kinds(addr, len) == 0) {
+		err = 0;
+	} else {
+		err = renew(addr, len, false);
+		sf_space_forget_tables(extent);
+	}
+	if (err == 0)
+		sf_space_clear(extent, SF_QUIET);
+	return err;
+}
+
+/*
+ * Releasing
+ */
+
+/* What can't be made whole: give back at least what can be discarded. */
+static void discard(uintptr_t addr, size_t len)
+{
+	if (sf_page_discard_locked(addr, len) != 0)
+		sf_page_discard(addr, len);
+}
+
+/*
+ * Make the pages of a release whole. *is_hole: they are unmapped instead; one
+ * above the limit nothing else is allowed.
+ */
+static int make_whole(struct sf_releasing *releasing, bool *is_hole)
+{
+	struct sf_release *release = &releasing->release;
+	uintptr_t addr = release->addr;
+	size_t len = release->len;
+	bool replaced = (get_kinds() & SF_ALTER_REPLACED) != 0;
+	bool was_locked = false;
+	int err = -EINVAL;
+
+	*is_hole = false;
+	if (!replaced && sf_release_pages(addr, len, &was_locked))
+		err = undo_kinds(addr, len);
+	if (err == 0)
+		return 0;
+	/* Page tables go with what was mapped. */
+	sf_space_forget_tables(&releasing->extent);
+	release->head_table = false;
+	release->tail_table = false;
+	err = renew(addr, len, false);
+	if (err == 0 || !replaced)
+		return err;
+	if (sf_page_unmap(addr, len) != 0) {
+		discard(addr, len);
+		return err;
+	}
+	*is_hole = true;
+	return renew(addr, len, true);
+}
+
+static void set_aside(struct sf_ranges *ranges, uintptr_t addr, size_t len)
+{
+	if (sf_ranges_add(ranges, addr, addr + len))
+		return;
+	/* Taken for ever. */
+	sf_count(SF_COUNT_STUCK, 1);
+	sf_count(SF_COUNT_STUCK_LEN, len);
+}
+
+void sf_alter_release(struct sf_releasing *releasing)
+{
+	bool is_hole;
+
+	if (make_whole(releasing, &is_hole) == 0) {
+		sf_release(&releasing->release);
+		sf_extent_release_end(releasing);
+		return;
+	}
+	set_aside(is_hole ? &holes : &aside, releasing->release.addr,
+		  releasing->release.len);
+	sf_extent_release_keep(releasing);
+}
+
+void sf_alter_fill(const struct sf_extent *hole)
+{
+	struct sf_releasing releasing;
+	struct sf_extent rest = *hole;
+	enum sf_run run;
+
+	while (rest.nr > 0) {
+		run = sf_extent_release_begin(&rest, true, &releasing);
+		if (run != SF_RUN_BEGUN)
+			return;
+		rest.nr -= releasing.extent.first + releasing.extent.nr -
+			   rest.first;
+		rest.first = releasing.extent.first + releasing.extent.nr;
+		sf_space_forget_tables(&releasing.extent);
+		if (renew(releasing.release.addr, releasing.release.len,
+			  true) == 0) {
+			releasing.release.trap = false;
+			sf_extent_release_end(&releasing);
+			continue;
+		}
+		set_aside(&holes, releasing.release.addr,
+			  releasing.release.len);
+		sf_extent_release_keep(&releasing);
+	}
+}
+
+/*
+ * What was set aside
+ */
+
+bool sf_alter_any_aside(void)
+{
+	return SF_UNLIKELY(sf_ranges_nr(&aside) + sf_ranges_nr(&holes) > 0);
+}
+
+size_t sf_alter_aside_len(void)
+{
+	return sf_ranges_len(&aside) + sf_ranges_len(&holes);
+}
+
+static struct sf_extent extent_of(struct sf_range range)
+{
+	struct sf_region *region = sf_space_find(range.start,
+						 range.end - range.start);
+
+	return (struct sf_extent){
+		region,
+		sf_region_page(region, range.start),
+		(range.end - range.start) >> sf_page_shift,
+	};
+}
+
+static bool undo_aside(struct sf_range range)
+{
+	size_t len = range.end - range.start;
+
+	if ((get_kinds() & SF_ALTER_REPLACED) == 0 &&
+	    undo_kinds(range.start, len) == 0)
+		return true;
+	return renew(range.start, len, false) == 0;
+}
+
+static void retry_aside(void)
+{
+	struct sf_range range;
+	struct sf_extent extent;
+
+	if (!sf_ranges_next(&aside, &range) || !undo_aside(range))
+		return;
+	sf_ranges_cut(&aside, range.start, range.end);
+	extent = extent_of(range);
+	sf_extent_give(&extent);
+}
+
+/* A stranger may have moved in: then the pages are as if replaced. */
+static void retry_hole(void)
+{
+	struct sf_range range;
+	struct sf_extent extent;
+	int err;
+
+	if (!sf_ranges_next(&holes, &range))
+		return;
+	err = renew(range.start, range.end - range.start, true);
+	if (err != 0 && err != -EEXIST)
+		return;
+	sf_ranges_cut(&holes, range.start, range.end);
+	extent = extent_of(range);
+	if (err == 0)
+		sf_extent_give(&extent);
+	else
+		sf_space_adopt(&extent);
+}
+
+void sf_alter_retry(void)
+{
+	if (!sf_alter_any_aside())
+		return;
+	retry_aside();
+	retry_hole();
+}
+
+static bool reclaim(struct sf_ranges *ranges, uintptr_t addr, uintptr_t end,
+		    struct sf_extent *out)
+{
+	const struct sf_range *found = sf_ranges_find(ranges, addr, end);
+	struct sf_range part;
+
+	if (found == NULL)
+		return false;
+	part.start = sf_max(found->start, addr);
+	part.end = sf_min(found->end, end);
+	sf_ranges_cut(ranges, part.start, part.end);
+	*out = extent_of(part);
+	sf_space_adopt(out);
+	return true;
+}
+
+bool sf_alter_reclaim(uintptr_t addr, uintptr_t end, struct sf_extent *out)
+{
+	return sf_alter_any_aside() && (reclaim(&aside, addr, end, out) ||
+					reclaim(&holes, addr, end, out));
+}
+
+void sf_alter_fork_child(void)
+{
+	if (get_kinds() & SF_ALTER_FORK)
+		sf_alter_note_kind(SF_ALTER_REPLACED);
+}
+
+void sf_alter_prepare(void)
+{
+	sf_ranges_prepare(&aside);
+	sf_ranges_prepare(&holes);
+}

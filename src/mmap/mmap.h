@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mmap family, as the kernel's calls: any argument may be wrong, and the
+ * answer is a result or -errno. What each does, and what a program can notice,
+ * is written in docs/mmap-family.md.
+ */
+#ifndef SF_MMAP_MMAP_H
+#define SF_MMAP_MMAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Set up at load, so that the first call finds a region. */
+void sf_mmap_start(void);
+
+/* An address, or -errno. */
+long sf_mmap_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
+		 off_t off);
+long sf_mmap_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
+		   uintptr_t to);
+
+/* 0 or -errno. */
+int sf_mmap_unmap(uintptr_t addr, size_t len);
+int sf_mmap_protect(uintptr_t addr, size_t len, int prot, int key);
+int sf_mmap_advise(uintptr_t addr, size_t len, int advice);
+int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags);
+int sf_mmap_unlock(uintptr_t addr, size_t len);
+int sf_mmap_lock_all(int flags);
+int sf_mmap_unlock_all(void);
+
+#endif
