@@ -46,6 +46,7 @@ static const struct {
 	[SF_OPTION_PROFILE] = { "profile", KIND_FILE, false },
 	[SF_OPTION_SAMPLE] = { "sample", KIND_SIZE, false },
 	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_NUMBER, true },
+	[SF_OPTION_THREADS] = { "threads", KIND_SWITCH, true },
 };
 
 _Atomic size_t sf_options[SF_OPTION_NR] = {
@@ -55,6 +56,7 @@ _Atomic size_t sf_options[SF_OPTION_NR] = {
 	[SF_OPTION_AHEAD] = (size_t)64 << 20,
 	[SF_OPTION_VIEW_RESERVE] = 64,
 	[SF_OPTION_SAMPLE] = (size_t)512 << 10,
+	[SF_OPTION_THREADS] = 1,
 };
 
 static char profile[VALUE_LEN];
@@ -181,7 +183,7 @@ static int unknown(const char *where, const char *name)
 	sf_warn("%s: unknown option \"%s\"; valid are retain=SIZE, "
 		"trap=on|off, region=SIZE, ahead=SIZE, view_reserve=N, "
 		"fence, hardened, backtrace, stats=exit|off, profile=FILE|off, "
-		"sample=SIZE, profile_signal=N",
+		"sample=SIZE, profile_signal=N, threads=on|off",
 		where, name);
 	return -EINVAL;
 }

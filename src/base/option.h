@@ -23,6 +23,7 @@ enum sf_option {
 	SF_OPTION_PROFILE,	/* 1: a heap profile, see sf_option_profile() */
 	SF_OPTION_SAMPLE,	/* bytes between samples for it */
 	SF_OPTION_PROFILE_SIGNAL, /* begins and ends it; 0: none */
+	SF_OPTION_THREADS, /* 1: threads get their stacks from us (drop-in) */
 	SF_OPTION_NR,
 };
 

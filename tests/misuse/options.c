@@ -18,7 +18,8 @@
 #define VALID                                                           \
 	"valid are retain=SIZE, trap=on|off, region=SIZE, ahead=SIZE, " \
 	"view_reserve=N, fence, hardened, backtrace, stats=exit|off, "  \
-	"profile=FILE|off, sample=SIZE, profile_signal=N\n"
+	"profile=FILE|off, sample=SIZE, profile_signal=N, "             \
+	"threads=on|off\n"
 #define SIZE_WORDS "a size like 64K, 8M or 1T\n"
 
 static const char *option;
