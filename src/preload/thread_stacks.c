@@ -11,6 +11,7 @@
 #include "os/probe.h"
 #include "os/sys.h"
 #include "vm/range.h"
+#include "vm/release.h"
 #include "vm/stack.h"
 #include "vm/state.h"
 
@@ -203,21 +204,20 @@ void sf_thread_stack_begin(struct sf_thread_stack *stack)
  */
 static void discard_deep(struct sf_thread_stack *stack)
 {
-	struct sf_extent deep = stack->body;
-	size_t nr_guard = more_guard_pages(stack->guard_len);
 	uintptr_t start = (uintptr_t)sf_thread_stack_addr(stack);
-	uintptr_t end = sf_extent_addr(&deep) + sf_extent_len(&deep);
+	uintptr_t end = sf_extent_addr(&stack->body) +
+			sf_extent_len(&stack->body);
 	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	size_t deep_len = 0;
+	bool was_locked;
 
+	/* The program may have switched to a stack of its own. */
 	if (frame < start || frame >= end)
 		return;
-	deep.first += nr_guard;
-	deep.nr = 0;
 	if (frame - start > END_LEN)
-		deep.nr = (frame - start - END_LEN) >> sf_page_shift;
-	if (deep.nr > 0)
-		sf_range_discard("thread's stack", &deep);
-	stack->top_len = end - start - sf_extent_len(&deep);
+		deep_len = sf_align_down(frame - start - END_LEN, sf_page_size);
+	if (deep_len == 0 || sf_release_pages(start, deep_len, &was_locked))
+		stack->top_len = end - start - deep_len;
 }
 
 void sf_thread_stack_end(struct sf_thread_stack *stack)
@@ -245,6 +245,9 @@ void sf_thread_stack_joined(uintptr_t thread)
 		return;
 	lock_table();
 	stack = find_locked(addr);
+	/* Detached while another waited: it is, or will be, in the queue. */
+	if (stack != NULL && stack->detached)
+		stack = NULL;
 	if (stack != NULL)
 		remove_locked(stack);
 	unlock_table();

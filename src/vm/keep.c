@@ -372,6 +372,8 @@ bool sf_keep_put_stack_top(const struct sf_extent *extent, size_t top_len)
 	if (top_len == 0 || top_len > MAX_TOP_LEN || !is_top(&entry) ||
 	    !begin_top(top_len))
 		return put_without_pages(extent);
+	/* Those of the rest may have gone with its pages. */
+	sf_extent_forget_tables(extent);
 	if (put(extent, KIND_STACK, top_len))
 		return true;
 	end_keeping(&entry);
