@@ -2,7 +2,9 @@
 /* When the C library makes the stack after all: by the option, and by need. */
 #include "test.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,6 +14,15 @@
 
 static void *return_arg(void *arg)
 {
+	return arg;
+}
+
+static sem_t may_end;
+
+static void *wait_for_end(void *arg)
+{
+	while (sem_wait(&may_end) != 0)
+		;
 	return arg;
 }
 
@@ -74,11 +85,31 @@ static void it_makes_do_with_little_address_space(void)
 		CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
+/* All of a new stack is resident then, which is what such programs want. */
+static void memory_locked_ahead_is_the_c_librarys(void)
+{
+	struct stack stack;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		SKIP("cannot lock memory");
+	CHECK_LT(stack_used(), STACK_LEN);
+	if (!threads_start(&thread, &attr, wait_for_end, NULL))
+		return;
+	stack = threads_stack(thread);
+	CHECK_EQ(test_resident(stack.addr, stack.len), stack.len);
+	sem_post(&may_end);
+	pthread_join(thread, NULL);
+}
+
 static const struct test tests[] = {
 	{ "it does nothing when switched off",
 	  it_does_nothing_when_switched_off },
 	{ "it is on by default", it_is_on_by_default },
 	{ "huge stacks are not ours", huge_stacks_are_not_ours },
+	{ "memory locked ahead is the C library's",
+	  memory_locked_ahead_is_the_c_librarys },
 	{ "it makes do with little address space",
 	  it_makes_do_with_little_address_space },
 };
