@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -101,7 +102,7 @@ static int look_at_count(struct dl_phdr_info *info, size_t len, void *arg)
  */
 static bool must_be_executable(void)
 {
-	static _Atomic unsigned long long nr_seen;
+	static _Atomic unsigned long long nr_seen = ULLONG_MAX;
 	static _Atomic bool is_executable;
 	struct objects now = { 0 };
 

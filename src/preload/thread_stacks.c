@@ -387,6 +387,9 @@ static void fork_child(void)
 		insert_locked(own);
 		atomic_store_explicit(&own->tid, own_tid(),
 				      memory_order_relaxed);
+		/* Another key's destructor may have forked. */
+		if (own->ended && own->detached)
+			queue_locked(own);
 	}
 	unlock_table();
 }

@@ -148,7 +148,7 @@ static void touching_a_guard_faults(void)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (!test_has_guard() && threads_tested())
+	if (!threads_have_guard() && threads_tested())
 		SKIP("no guard markers, and the C library's way is not ours");
 	pthread_attr_init(&attr);
 	for (size_t nr = 1; nr < 40; nr = nr * 3 + 1) {

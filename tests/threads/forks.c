@@ -89,6 +89,43 @@ static void children_make_threads(void)
 	end_others();
 }
 
+/* A thread that is ending may fork as well, when its own end was noted. */
+static pthread_key_t key;
+
+static void fork_at_end(void *arg)
+{
+	size_t rounds_left = (size_t)arg;
+
+	if (rounds_left > 1) {
+		pthread_setspecific(key, (void *)(rounds_left - 1));
+		return;
+	}
+	CHECK_EQ(test_in_child(fork_generations, (void *)1), 0);
+	sem_post(&may_end);
+}
+
+static void *set_key(void *arg)
+{
+	pthread_setspecific(key, arg);
+	return NULL;
+}
+
+static void a_thread_may_fork_at_its_end(void)
+{
+	pthread_t thread;
+
+	sem_init(&may_end, 0, 0);
+	CHECK_EQ(pthread_key_create(&key, fork_at_end), 0);
+	for (size_t rounds = 1; rounds <= 4; rounds++) {
+		if (!threads_start(&thread, NULL, set_key, (void *)rounds))
+			return;
+		CHECK_EQ(pthread_detach(thread), 0);
+		while (sem_wait(&may_end) != 0)
+			;
+	}
+	make_threads(NR_ROUNDS);
+}
+
 /* In the child the one thread is as it was: joinable, with its stack. */
 static pthread_t forker;
 
@@ -251,6 +288,7 @@ static void forks_and_threads_do_not_mind_each_other(void)
 
 static const struct test tests[] = {
 	{ "children make threads", children_make_threads },
+	{ "a thread may fork at its end", a_thread_may_fork_at_its_end },
 	{ "the thread that forked can be joined",
 	  the_thread_that_forked_can_be_joined },
 	{ "a child finds what was on others' stacks",

@@ -17,6 +17,14 @@ bool threads_tested(void)
 	return getenv("THREADS_TESTED") != NULL;
 }
 
+bool threads_have_guard(void)
+{
+	const char *options = getenv("SUREFREE_OPTIONS");
+
+	return test_has_guard() &&
+	       (options == NULL || strstr(options, "trap=off") == NULL);
+}
+
 struct surefree_stats threads_stats(void)
 {
 	struct surefree_stats stats = { .size = sizeof(stats) };

@@ -11,6 +11,9 @@
 /* Whether the drop-in is preloaded. */
 bool threads_tested(void);
 
+/* Whether it has guard markers, else the C library makes most stacks. */
+bool threads_have_guard(void);
+
 /* Its statistics. */
 struct surefree_stats threads_stats(void);
 
