@@ -385,8 +385,9 @@ static size_t purge_unlock(struct sf_pool *pool)
 	size_t nr = 0;
 
 	do {
-		end = pool->nr_used == 0 ? SF_NONE :
-					   sf_tree_prev(tree, end, SF_QUIET);
+		end = pool->nr_used == 0 ?
+			      SF_NONE :
+			      sf_tree_prev(tree, end, SF_QUIET, true);
 	} while (end != SF_NONE && (sf_tree_planes(tree, end) & SF_TAKEN) != 0);
 	if (end == SF_NONE) {
 		pool->top = 0;

@@ -379,12 +379,21 @@ static void fork_child(void)
 	sf_heap_resume_all();
 }
 
-/* At load, before there is anything to hold: fork() may come at any time. */
-__attribute__((constructor)) static void at_load(void)
+void sf_threads_start(void)
 {
+	static _Atomic bool done;
+
+	if (atomic_exchange(&done, true))
+		return;
 	/* In this order: heaps are stopped before regions freeze. */
 	sf_fork_init();
 	pthread_atfork(prepare_fork, fork_parent, fork_child);
 	sf_mode_start();
 	sf_profile_start();
+}
+
+/* At load, before there is anything to hold: fork() may come at any time. */
+__attribute__((constructor)) static void at_load(void)
+{
+	sf_threads_start();
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 enum sf_rank {
+	SF_RANK_THREADS, /* the drop-in's table of threads' stacks */
 	SF_RANK_CONTROL, /* switching the heap profile */
 	SF_RANK_SAMPLES, /* its tables */
 	SF_RANK_MODE,	 /* what the modes of malloc note of blocks */

@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "malloc/malloc.h"
 #include "os/page.h"
+#include "vm/keep.h"
 
 /* Declared in no header. */
 void free_sized(void *block, size_t size);
@@ -102,7 +103,7 @@ SF_EXPORT size_t malloc_usable_size(void *block)
 
 SF_EXPORT int malloc_trim(size_t keep_len)
 {
-	return sf_malloc_trim(keep_len) > 0;
+	return sf_malloc_trim(keep_len) + sf_keep_trim(keep_len) > 0;
 }
 
 /* Every parameter is accepted; what they tune is not there. */

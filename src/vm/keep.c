@@ -17,7 +17,10 @@
 #define MAX_RANGE_LEN                                          \
 	((size_t)4 << 20) /* beyond, looking for touched pages \
 			     costs more than touching a few */
-#define RETAIN_PART 4 /* a range larger than this part of the bound is not */
+#define RETAIN_PART 4  /* a range larger than this part of the bound is not */
+#define MAX_TOPS    16 /* stacks that keep their top */
+#define MAX_TOP_LEN ((size_t)64 << 10)
+#define TOP_PART    16 /* they may fill this part of the bound */
 
 enum kind {
 	KIND_RANGE,
@@ -27,7 +30,7 @@ enum kind {
 struct entry {
 	struct sf_extent extent;
 	enum kind kind;
-	bool has_pages;
+	size_t kept_len; /* of its pages, counted as retained */
 	/* Numbers of entries, from 1 on. */
 	uint16_t chain_next, chain_prev;
 	uint16_t newer, older;
@@ -44,6 +47,16 @@ struct shard {
 } SF_CACHE_ALIGNED;
 
 static struct shard shards[NR_SHARDS];
+
+/* Stacks of which the top is kept. Relaxed: it orders nothing. */
+static _Atomic unsigned nr_tops;
+
+/* Whether of a stack only the top has pages. */
+static bool is_top(const struct entry *entry)
+{
+	return entry->kind == KIND_STACK &&
+	       entry->kept_len < sf_extent_len(&entry->extent);
+}
 
 static struct shard *own_shard(void)
 {
@@ -143,7 +156,7 @@ static uint16_t new_entry_locked(struct shard *shard)
 	return number;
 }
 
-static bool put(const struct sf_extent *extent, enum kind kind, bool has_pages)
+static bool put(const struct sf_extent *extent, enum kind kind, size_t kept_len)
 {
 	struct shard *shard = own_shard();
 	uint16_t number = NO_ENTRY;
@@ -156,11 +169,21 @@ static bool put(const struct sf_extent *extent, enum kind kind, bool has_pages)
 
 		entry->extent = *extent;
 		entry->kind = kind;
-		entry->has_pages = has_pages;
+		entry->kept_len = kept_len;
 		insert_locked(shard, number);
 	}
 	sf_lock_release(&shard->lock, SF_RANK_KEEP);
 	return number != NO_ENTRY;
+}
+
+/* An entry's pages are no longer retained. */
+static void end_keeping(const struct entry *entry)
+{
+	if (entry->kept_len == 0)
+		return;
+	sf_retain_end(entry->kept_len);
+	if (is_top(entry))
+		atomic_fetch_sub_explicit(&nr_tops, 1, memory_order_relaxed);
 }
 
 /* Make an entry's pages the caller's again, but for a stack's guard. */
@@ -173,8 +196,7 @@ static void revive(const struct entry *entry, unsigned flags)
 		extent.nr--;
 	}
 	sf_extent_revive(&extent, flags);
-	if (entry->has_pages)
-		sf_retain_end(sf_extent_len(&entry->extent));
+	end_keeping(entry);
 }
 
 static bool take_from(struct shard *shard, size_t nr, enum kind kind,
@@ -223,8 +245,7 @@ static void release_entry(const struct entry *entry)
 
 	/* A stack's guard goes with it: it is marked, like freed memory. */
 	sf_extent_release_kept(extent, 0);
-	if (entry->has_pages)
-		sf_retain_end(sf_extent_len(extent));
+	end_keeping(entry);
 	sf_extent_end(extent);
 }
 
@@ -239,7 +260,7 @@ static bool pop_oldest(struct shard *shard, bool with_pages, struct entry *out)
 	sf_lock_acquire(&shard->lock, SF_RANK_KEEP);
 	number = shard->oldest;
 	while (number != NO_ENTRY && with_pages &&
-	       !entry_at(shard, number)->has_pages)
+	       entry_at(shard, number)->kept_len == 0)
 		number = entry_at(shard, number)->newer;
 	if (number != NO_ENTRY) {
 		*out = *entry_at(shard, number);
@@ -283,9 +304,9 @@ bool sf_keep_put_range(const struct sf_extent *extent)
 
 	if (len > MAX_RANGE_LEN || !make_room(len))
 		return false;
-	if (put(extent, KIND_RANGE, true))
+	if (put(extent, KIND_RANGE, len))
 		return true;
-	if (evict_one() && put(extent, KIND_RANGE, true))
+	if (evict_one() && put(extent, KIND_RANGE, len))
 		return true;
 	sf_retain_end(len);
 	return false;
@@ -303,22 +324,59 @@ bool sf_keep_take_range(size_t nr, unsigned flags, struct sf_extent *out)
 	return true;
 }
 
-bool sf_keep_put_stack(const struct sf_extent *extent)
+/* Release all pages of a stack but its guard, and keep it. */
+static bool put_without_pages(const struct sf_extent *extent)
 {
 	uintptr_t body = sf_extent_addr(extent) + sf_page_size;
-	size_t len = sf_extent_len(extent);
-	bool has_pages = sf_option(SF_OPTION_RETAIN) > 0 && make_room(len);
+	size_t len = sf_extent_len(extent) - sf_page_size;
 	bool was_locked = false;
 
-	if (!has_pages) {
-		if (!sf_release_pages(body, len - sf_page_size, &was_locked))
-			return false;
-		sf_extent_forget_tables(extent);
-	}
-	if (put(extent, KIND_STACK, has_pages))
+	if (!sf_release_pages(body, len, &was_locked))
+		return false;
+	sf_extent_forget_tables(extent);
+	return put(extent, KIND_STACK, 0);
+}
+
+bool sf_keep_put_stack(const struct sf_extent *extent)
+{
+	size_t len = sf_extent_len(extent);
+	bool has_pages = sf_option(SF_OPTION_RETAIN) > 0 && make_room(len);
+
+	if (!has_pages)
+		return put_without_pages(extent);
+	if (put(extent, KIND_STACK, len))
 		return true;
-	if (has_pages)
-		sf_retain_end(len);
+	sf_retain_end(len);
+	return false;
+}
+
+/* Count a stack whose top stays. False: there are enough of them. */
+static bool begin_top(size_t len)
+{
+	unsigned nr = 1 + atomic_fetch_add_explicit(&nr_tops, 1,
+						    memory_order_relaxed);
+
+	if (nr <= MAX_TOPS && nr * len <= sf_retain_bound() / TOP_PART &&
+	    sf_retain_try(len))
+		return true;
+	atomic_fetch_sub_explicit(&nr_tops, 1, memory_order_relaxed);
+	return false;
+}
+
+bool sf_keep_put_stack_top(const struct sf_extent *extent, size_t top_len)
+{
+	struct entry entry = { .extent = *extent,
+			       .kind = KIND_STACK,
+			       .kept_len = top_len };
+
+	if (top_len == 0 || top_len > MAX_TOP_LEN || !is_top(&entry) ||
+	    !begin_top(top_len))
+		return put_without_pages(extent);
+	/* Those of the rest may have gone with its pages. */
+	sf_extent_forget_tables(extent);
+	if (put(extent, KIND_STACK, top_len))
+		return true;
+	end_keeping(&entry);
 	return false;
 }
 
@@ -345,8 +403,7 @@ size_t sf_keep_trim(size_t keep_len)
 			if (!pop_oldest(&shards[i], keep_len > 0, &entry))
 				break;
 			release_entry(&entry);
-			if (entry.has_pages)
-				released_len += sf_extent_len(&entry.extent);
+			released_len += entry.kept_len;
 		}
 	}
 	return released_len;

@@ -8,7 +8,7 @@
  * its lock; in a shard, entries of one length and kind form a chain, and all of
  * them a queue from oldest to newest.
  *
- * Invariants: the bytes of all entries with pages never exceed the option
+ * Invariants: the bytes of pages that entries hold never exceed the option
  * "retain" at the time of the call; an entry's pages are taken and not live.
  *
  * Removing an entry and what happens to its pages next are one step for fork():
@@ -43,6 +43,13 @@ bool sf_keep_take_range(size_t nr, unsigned flags, struct sf_extent *out);
  * operation on the extent's region.
  */
 bool sf_keep_put_stack(const struct sf_extent *extent);
+
+/*
+ * The same for a stack that has pages in its top top_len bytes only: those are
+ * kept where they are few and not many stacks keep theirs, and the bound
+ * allows it.
+ */
+bool sf_keep_put_stack_top(const struct sf_extent *extent, size_t top_len);
 
 /* Make all but the first page of a kept stack of nr pages live again. */
 bool sf_keep_take_stack(size_t nr, struct sf_extent *out);

@@ -118,20 +118,26 @@ size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 	return end;
 }
 
-size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane)
+size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane,
+		    bool has)
 {
-	end = sf_min(end, tree->nr_ready * SF_LEAF_PAGES);
+	size_t ready = tree->nr_ready * SF_LEAF_PAGES;
+
+	if (!has && end > ready)
+		return end - 1;
+	end = sf_min(end, ready);
 	while (end > 0) {
 		size_t start = sf_align_down(end - 1, 64);
 		size_t n;
 		uint64_t mask = sf_word_mask(start, end - start, &n);
 		uint64_t bits;
 
-		if (leaf_has_none(tree, start / SF_LEAF_PAGES, plane, true)) {
+		if (leaf_has_none(tree, start / SF_LEAF_PAGES, plane, has)) {
 			end = sf_align_down(start, SF_LEAF_PAGES);
 			continue;
 		}
-		bits = bits_of(sf_word_at(tree, start), plane, false) & mask;
+		bits = bits_of(sf_word_at(tree, start), plane, false);
+		bits = (has ? bits : ~bits) & mask;
 		if (bits != 0)
 			return start + 63 - (size_t)__builtin_clzll(bits);
 		end = start;

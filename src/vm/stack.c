@@ -9,6 +9,7 @@
 #include "os/probe.h"
 #include "vm/account.h"
 #include "vm/keep.h"
+#include "vm/state.h"
 
 static struct sf_extent body_of(const struct sf_extent *whole)
 {
@@ -112,7 +113,19 @@ static void check_is_stack(const char *call, const struct sf_extent *body)
 			 (void *)sf_extent_addr(body), sf_extent_len(body));
 }
 
+static bool keep(const struct sf_extent *whole, size_t top_len)
+{
+	return top_len > 0 ? sf_keep_put_stack_top(whole, top_len) :
+			     sf_keep_put_stack(whole);
+}
+
 void sf_stack_unmap(const char *call, const struct sf_extent *body)
+{
+	sf_stack_unmap_top(call, body, 0);
+}
+
+void sf_stack_unmap_top(const char *call, const struct sf_extent *body,
+			size_t top_len)
 {
 	struct sf_extent whole = whole_of(body);
 	unsigned planes;
@@ -120,7 +133,25 @@ void sf_stack_unmap(const char *call, const struct sf_extent *body)
 	check_is_stack(call, body);
 	planes = sf_extent_unlive(call, body);
 	/* Part of it was made inaccessible: not for the next to find. */
-	if (planes != 0 || !sf_keep_put_stack(&whole))
+	if (planes != 0 || !keep(&whole, top_len))
 		sf_extent_release_kept(&whole, planes);
 	sf_extent_end(body);
+}
+
+uintptr_t sf_stack_find(uintptr_t addr)
+{
+	struct sf_region *region = sf_state_find(addr, 1);
+	size_t page;
+	size_t before;
+
+	if (region == NULL || region->kind != SF_REGION_NORMAL)
+		return 0;
+	sf_region_lock(region);
+	page = sf_region_page(region, addr);
+	before = sf_tree_prev(&region->tree, page + 1, SF_LIVE, false);
+	sf_region_unlock(region);
+	/* Page 0 is no stack's: each has a page before it. */
+	if (before == page || before == SF_NONE)
+		return 0;
+	return sf_region_addr(region, before + 1);
 }

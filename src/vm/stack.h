@@ -15,4 +15,11 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded);
 /* Release the stack with this body; fatal unless there is one. */
 void sf_stack_unmap(const char *call, const struct sf_extent *body);
 
+/* The same when all but the top top_len bytes was discarded; 0: not so. */
+void sf_stack_unmap_top(const char *call, const struct sf_extent *body,
+			size_t top_len);
+
+/* Where the body starts of the stack that holds addr; 0: there is none. */
+uintptr_t sf_stack_find(uintptr_t addr);
+
 #endif

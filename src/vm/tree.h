@@ -164,8 +164,9 @@ bool sf_tree_any(const struct sf_tree *tree, size_t first, size_t nr,
 size_t sf_tree_next(const struct sf_tree *tree, size_t first, size_t end,
 		    unsigned plane, bool has);
 
-/* The last page before end that has the plane, or SF_NONE. */
-size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane);
+/* The last page before end that has, or lacks, the plane, or SF_NONE. */
+size_t sf_tree_prev(const struct sf_tree *tree, size_t end, unsigned plane,
+		    bool has);
 
 /* How many pages have the plane. */
 size_t sf_tree_count(const struct sf_tree *tree, size_t first, size_t nr,

@@ -109,6 +109,22 @@ static void a_released_stack_comes_back_with_its_guard(void)
 		CHECK_EQ(test_touches(guard()), 1);
 }
 
+static void a_stack_is_found_by_any_address_in_it(void)
+{
+	uintptr_t start;
+
+	if (!map())
+		return;
+	start = (uintptr_t)body_at(0);
+	CHECK_EQ(sf_stack_find(start), start);
+	CHECK_EQ(sf_stack_find(start + sf_extent_len(&body) - 1), start);
+	CHECK_EQ(sf_stack_find(start + 12345), start);
+	CHECK_EQ(sf_stack_find((uintptr_t)&start), 0);
+	/* Behind it is nothing, before it its guard. */
+	CHECK_EQ(sf_stack_find(start + sf_extent_len(&body)), 0);
+	CHECK_EQ(sf_stack_find(start - 1), 0);
+}
+
 static void another_length_is_another_stack(void)
 {
 	struct sf_extent other;
@@ -308,6 +324,8 @@ static const struct test tests[] = {
 	{ "the guard is below the stack", the_guard_is_below_the_stack },
 	{ "a released stack comes back with its guard",
 	  a_released_stack_comes_back_with_its_guard },
+	{ "a stack is found by any address in it",
+	  a_stack_is_found_by_any_address_in_it },
 	{ "another length is another stack", another_length_is_another_stack },
 	{ "trimmed stacks leave nothing taken",
 	  trimmed_stacks_leave_nothing_taken },

@@ -307,6 +307,80 @@ static void stacks_keep_pages_within_the_bound(void)
 	check_all();
 }
 
+/* 64 pages, of which the top ones have been touched; the first is a guard. */
+static struct sf_extent map_with_top(size_t nr_top)
+{
+	struct sf_extent stack = { 0 };
+
+	if (CHECK_EQ(sf_extent_map(SF_REGION_NORMAL, 64, 1, 0, &stack), 0))
+		memset((char *)sf_extent_addr(&stack) +
+			       ((64 - nr_top) << sf_page_shift),
+		       't', nr_top << sf_page_shift);
+	return stack;
+}
+
+static bool put_top(const struct sf_extent *extent)
+{
+	return sf_keep_put_stack_top(extent, 2 * sf_page_size);
+}
+
+static void a_stack_may_keep_its_top_only(void)
+{
+	struct sf_extent stack;
+	struct sf_extent got;
+	char *top;
+
+	set_bound((size_t)1 << 20);
+	stack = map_with_top(2);
+	top = (char *)sf_extent_addr(&stack) + 62 * test_page();
+	CHECK(keep(&stack, put_top));
+	CHECK_EQ(retained_pages(), 2);
+	CHECK_EQ(*top, 't');
+	if (!CHECK(sf_keep_take_stack(64, &got)))
+		return;
+	CHECK(same(&stack, &got));
+	CHECK_EQ(retained_pages(), 0);
+	CHECK_EQ(*top, 't');
+	got.first++;
+	got.nr--;
+	sf_extent_unlive("keep", &got);
+	CHECK(put_top(&stack));
+	sf_extent_end(&got);
+	CHECK_EQ(sf_keep_trim(1), 2 * test_page());
+	CHECK_EQ(retained_pages(), 0);
+	CHECK_EQ(kept_stacks(), 0);
+	check_all();
+}
+
+/* A sixteenth of the bound, and not many. */
+static void few_stacks_keep_their_top(void)
+{
+	struct sf_extent stack;
+
+	set_bound(16 * 4 * test_page());
+	for (int i = 0; i < 10; i++) {
+		stack = map_with_top(2);
+		CHECK(keep(&stack, put_top));
+	}
+	CHECK_EQ(retained_pages(), 4);
+	CHECK_EQ(kept_stacks(), 10);
+	if (!test_emulated())
+		CHECK_EQ(test_resident((void *)sf_extent_addr(&stack),
+				       64 * test_page()),
+			 0);
+	set_bound((size_t)1 << 30);
+	for (int i = 0; i < 30; i++) {
+		stack = map_with_top(2);
+		CHECK(keep(&stack, put_top));
+	}
+	CHECK_EQ(retained_pages(), 2 * 16);
+	CHECK_EQ(sf_keep_trim(0), 2 * 16 * test_page());
+	CHECK_EQ(retained_pages(), 0);
+	stack = map_with_top(2);
+	CHECK(keep(&stack, put_top));
+	CHECK_EQ(retained_pages(), 2);
+}
+
 static void stacks_fill_a_part_of_the_table(void)
 {
 	struct sf_extent stack;
@@ -444,6 +518,8 @@ static const struct test tests[] = {
 	  a_kept_stack_leaves_its_first_page_alone },
 	{ "stacks keep pages within the bound",
 	  stacks_keep_pages_within_the_bound },
+	{ "a stack may keep its top only", a_stack_may_keep_its_top_only },
+	{ "few stacks keep their top", few_stacks_keep_their_top },
 	{ "stacks fill a part of the table", stacks_fill_a_part_of_the_table },
 	{ "trimming begins with the oldest", trimming_begins_with_the_oldest },
 	{ "threads never keep more than the bound",

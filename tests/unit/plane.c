@@ -75,6 +75,22 @@ static void check_next(size_t first, size_t end, unsigned planes)
 	CHECK_EQ(sf_tree_any(&tree, first, end - first, planes), has < end);
 }
 
+/* The same from the end on downwards. */
+static void check_prev(size_t end, unsigned planes)
+{
+	size_t has = end;
+	size_t lacks = end;
+
+	while (has > 0 && !(plain[has - 1] & planes))
+		has--;
+	while (lacks > 0 && plain[lacks - 1] & planes)
+		lacks--;
+	CHECK_EQ(sf_tree_prev(&tree, end, planes, true),
+		 has > 0 ? has - 1 : SF_NONE);
+	CHECK_EQ(sf_tree_prev(&tree, end, planes, false),
+		 lacks > 0 ? lacks - 1 : SF_NONE);
+}
+
 static void check_all(size_t first, size_t end, unsigned planes)
 {
 	size_t at = first;
@@ -90,6 +106,7 @@ static void check_range(size_t first, size_t end)
 
 	for (unsigned planes = 1; planes < 16; planes++) {
 		check_next(first, end, planes);
+		check_prev(end, planes);
 		check_all(first, end, planes);
 	}
 	while (at < end && !(plain[at] & SF_TAKEN))
