@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# php with arrays, strings and objects, from its own allocator and, with
-# USE_ZEND_ALLOC=0, each from malloc().
+# php, with its extensions, which it loads with RTLD_DEEPBIND: arrays, strings
+# and objects from its own allocator and, with USE_ZEND_ALLOC=0, each from
+# malloc().
 # usage: php.sh DROP-IN
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 need php
 
 script() {
-	php -n "$here/script.php" "$@"
+	php "$here/script.php" "$@"
 }
 
 script_malloc() {

@@ -16,6 +16,9 @@ void module_free(void *p);
 /* Write value to all of a large thread-local variable; returns the last one. */
 int module_touch(int value);
 
+/* dlopen() of a file that only the module's own paths lead to. */
+void *module_load(const char *file);
+
 /* Of the module in C++: whether operator new throws what can be caught. */
 int module_throws(void);
 

@@ -188,6 +188,36 @@ static void a_namespace_of_its_own_works(void)
  * C++
  */
 
+/* It would find the C library's malloc() first. */
+static void a_module_that_binds_to_its_own_shares_blocks(void)
+{
+	void *handle = load_file("TEST_MODULE", RTLD_LOCAL | RTLD_DEEPBIND);
+	void *(*allocate)(size_t) = (void *(*)(size_t))find(handle,
+							    "module_allocate");
+	void (*release)(void *) = (void (*)(void *))find(handle, "module_free");
+
+	for (size_t len = 1; len < 1 << 20; len *= 3) {
+		release(malloc(len));
+		free(allocate(len));
+	}
+	CHECK_EQ(dlclose(handle), 0);
+}
+
+/* What is beside the module: its RUNPATH says so, the program's does not. */
+static void a_module_finds_libraries_by_its_own_paths(void)
+{
+	struct module module = load();
+	void *(*load_by_module)(
+		const char *) = (void *(*)(const char *))find(module.handle,
+							      "module_load");
+	void *found = load_by_module("libmalloc-module-beside.so");
+
+	if (CHECK(found != NULL))
+		CHECK_EQ(dlclose(found), 0);
+	CHECK(dlopen("libmalloc-module-beside.so", RTLD_NOW) == NULL);
+	CHECK_EQ(dlclose(module.handle), 0);
+}
+
 static void a_module_in_cxx_can_catch_bad_alloc(void)
 {
 	void *handle;
@@ -281,6 +311,10 @@ static const struct test tests[] = {
 	{ "thread-local variables come and go",
 	  thread_local_variables_come_and_go },
 	{ "a namespace of its own works", a_namespace_of_its_own_works },
+	{ "a module that binds to its own symbols shares blocks",
+	  a_module_that_binds_to_its_own_shares_blocks },
+	{ "a module finds libraries by its own paths",
+	  a_module_finds_libraries_by_its_own_paths },
 	{ "a module in C++ can catch bad_alloc",
 	  a_module_in_cxx_can_catch_bad_alloc },
 	{ "a module in C++ comes and goes", a_module_in_cxx_comes_and_goes },
