@@ -29,14 +29,26 @@ bench='
 gnuplot-nox:gnuplot
 '
 # Optional: programs that tests/integration runs, allocators that bench/malloc
-# compares with. Not redis-server, which would start one.
+# compares with. Not redis-server, which would start one; of the servers in a
+# list of their own that is true as well, so they are for ci only.
 programs='
+curl:curl
+electric-fence:/usr/lib/libefence.so.0
+gdc:gdc
 git:git
+libboost-context-dev:/usr/include/boost/context/fiber.hpp
 php-cli:php
 python3:python3
 redis-tools:redis-benchmark
+ruby:ruby
 sqlite3:sqlite3
+strace:strace
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
+'
+servers='
+nginx:/usr/sbin/nginx
+postgresql:/usr/lib/postgresql/*/bin/initdb
+tarantool:tarantool
 '
 allocators='
 libjemalloc2:/usr/lib/*/libjemalloc.so.2
@@ -90,7 +102,7 @@ for group; do
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $allocators"
+		optional="$optional $programs $servers $allocators"
 		;;
 	*) usage ;;
 	esac
