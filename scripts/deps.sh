@@ -28,10 +28,11 @@ g++:g++
 bench='
 gnuplot-nox:gnuplot
 '
-# Optional: programs that tests/integration runs, allocators that bench/malloc
-# compares with. Not redis-server, which would start one; of the servers in a
-# list of their own that is true as well, so they are for ci only.
+# Optional: programs that tests/integration and bench/programs run, allocators
+# that bench/malloc compares with. Not redis-server, which would start one; that
+# is true of those in servers as well, so they are for ci only.
 programs='
+apache2-utils:ab
 curl:curl
 electric-fence:/usr/lib/libefence.so.0
 gdc:gdc
@@ -97,7 +98,7 @@ for group; do
 		;;
 	bench)
 		wanted="$wanted $build $bench"
-		optional="$optional $allocators"
+		optional="$optional $programs $allocators"
 		;;
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
