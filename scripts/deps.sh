@@ -30,12 +30,12 @@ gnuplot-nox:gnuplot
 '
 # Optional: programs that tests/integration and bench/programs run, allocators
 # that bench/malloc compares with. Not redis-server, which would start one; that
-# is true of those in servers as well, so they are for ci only.
+# is true of some in ci_programs as well, others are large: for ci only.
 programs='
 apache2-utils:ab
 curl:curl
+duma:/usr/lib/libduma.so.0
 electric-fence:/usr/lib/libefence.so.0
-gdc:gdc
 git:git
 libboost-context-dev:/usr/include/boost/context/fiber.hpp
 php-cli:php
@@ -46,7 +46,9 @@ sqlite3:sqlite3
 strace:strace
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
 '
-servers='
+ci_programs='
+crystal:crystal
+gdc:gdc
 nginx:/usr/sbin/nginx
 postgresql:/usr/lib/postgresql/*/bin/initdb
 tarantool:tarantool
@@ -103,7 +105,7 @@ for group; do
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $servers $allocators"
+		optional="$optional $programs $ci_programs $allocators"
 		;;
 	*) usage ;;
 	esac

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Electric Fence, which puts each block on pages of its own before a guard page,
-# against the option fence: the same program, the same number of blocks.
+# Electric Fence and DUMA, which put each block on pages of its own before a guard
+# page, against the option fence: the same program, the same number of blocks.
 # usage: electric_fence.sh DROP-IN SUREFREE
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,17 +12,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/beyond.sh"
 need gcc
 shopt -s nullglob
-efence=(/usr/lib{,/*}/libefence.so.0)
-[ ${#efence[@]} -gt 0 ] || skip "no Electric Fence"
+fences=(/usr/lib{,/*}/lib{efence,duma}.so.0)
+[ ${#fences[@]} -gt 0 ] || skip "neither Electric Fence nor DUMA"
 need_memory 4000
 gcc -O0 -o "$scratch/blocks" "$here/beyond/blocks.c" || fail "gcc"
 
-# blocks NUMBER: with a fence, of the one or the other kind.
+# blocks FENCE NUMBER: with that, or with ours.
 blocks() {
-	if [ "${LD_PRELOAD-}" ]; then
-		"$scratch/blocks" "$1"
+	if [ "${SUREFREE_OPTIONS-}" ]; then
+		"$scratch/blocks" "$2"
 	else
-		LD_PRELOAD=${efence[0]} "$scratch/blocks" "$1"
+		LD_PRELOAD=$1 "$scratch/blocks" "$2"
 	fi
 }
 
@@ -30,4 +30,6 @@ by_run() {
 	preloaded fence "$@"
 }
 
-beyond 200000 blocks
+for fence in "${fences[@]}"; do
+	beyond 60000 blocks "$fence"
+done
