@@ -20,7 +20,10 @@
 #define OPT_HELP     OPT_VALUE(SF_OPTS_MAX)
 #define OPT_JSON     OPT_VALUE(SF_OPTS_MAX + 1)
 #define OPT_VERSION  OPT_VALUE(SF_OPTS_MAX + 2)
-#define HELP_COLUMN  20
+#define OPT_NO(i)    OPT_VALUE(SF_OPTS_MAX + 3 + (int)(i)) /* --no- of switch i */
+#define HELP_COLUMN  22
+
+#define NO_NAME_LEN 32 /* of "no-name" */
 
 /* Options that the synopsis names one by one. */
 #define SYNOPSIS_OPTS 4
@@ -52,6 +55,11 @@ static int usage(const struct sf_args *args, const char *cause,
 	return -EINVAL;
 }
 
+static const char *prefix_of(const struct sf_opt *opt)
+{
+	return opt->kind == SF_OPT_SWITCH ? "[no-]" : "";
+}
+
 /* Each option, or a word for them where they are many. */
 static void print_options_short(const struct sf_cmd *cmd)
 {
@@ -68,7 +76,7 @@ static void print_options_short(const struct sf_cmd *cmd)
 		if (opt->letter != 0)
 			printf(" [-%c", opt->letter);
 		else
-			printf(" [--%s", opt->name);
+			printf(" [--%s%s", prefix_of(opt), opt->name);
 		printf("%s%s]", opt->arg != NULL ? " " : "",
 		       opt->arg != NULL ? opt->arg : "");
 	}
@@ -89,10 +97,10 @@ static void print_option(const struct sf_opt *opt)
 {
 	char left[64];
 
-	snprintf(left, sizeof(left), "%c%c%c --%s%s%s",
+	snprintf(left, sizeof(left), "%c%c%c --%s%s%s%s",
 		 opt->letter != 0 ? '-' : ' ',
 		 opt->letter != 0 ? opt->letter : ' ',
-		 opt->letter != 0 ? ',' : ' ', opt->name,
+		 opt->letter != 0 ? ',' : ' ', prefix_of(opt), opt->name,
 		 opt->arg != NULL ? " " : "", opt->arg != NULL ? opt->arg : "");
 	printf("  %-*s %s", HELP_COLUMN, left, opt->help);
 	if (opt->def != NULL)
@@ -125,6 +133,11 @@ static void print_help(const struct sf_args *args)
 	       args->cmd->replaces ? "the program's; " : "0 fine, 1 finding, ");
 	printf("\nExamples:\n  %s\n  %s\n", args->cmd->examples[0],
 	       args->cmd->examples[1]);
+}
+
+static bool has_number(const struct sf_opt *opt)
+{
+	return opt->kind == SF_OPT_COUNT || opt->kind == SF_OPT_SIZE;
 }
 
 /* A number, with K, M, G or T if it is a size. 0, -EINVAL or -ERANGE. */
@@ -165,7 +178,7 @@ static int take_option(struct sf_args *args, size_t i, const char *text)
 
 	arg->given = true;
 	arg->text = text;
-	if (opt->kind == SF_OPT_COUNT || opt->kind == SF_OPT_SIZE)
+	if (has_number(opt))
 		err = parse_number(opt, text, &arg->nr);
 	if (err == 0)
 		return 0;
@@ -197,8 +210,17 @@ static int bad_option(const struct sf_args *args, int got, char **argv)
 	return usage(args, cause, argv[optind - 1]);
 }
 
+/* "--no-name" of a switch, into longs and name. */
+static void prepare_no(const struct sf_opt *opt, size_t i, struct option *longs,
+		       char name[NO_NAME_LEN])
+{
+	snprintf(name, NO_NAME_LEN, "no-%s", opt->name);
+	*longs = (struct option){ name, 0, NULL, OPT_NO(i) };
+}
+
 /* Fill in what getopt_long() wants to know and every default. */
-static void prepare(struct sf_args *args, struct option *longs, char *shorts)
+static void prepare(struct sf_args *args, struct option *longs, char *shorts,
+		    char no_names[][NO_NAME_LEN])
 {
 	const struct sf_opt *opt = opts_of(args->cmd);
 	size_t i;
@@ -208,13 +230,15 @@ static void prepare(struct sf_args *args, struct option *longs, char *shorts)
 	for (i = 0; opt[i].name != NULL; i++) {
 		*longs++ = (struct option){ opt[i].name, opt[i].arg != NULL,
 					    NULL, OPT_VALUE(i) };
+		if (opt[i].kind == SF_OPT_SWITCH)
+			prepare_no(&opt[i], i, longs++, no_names[i]);
 		if (opt[i].letter != 0) {
 			*shorts++ = opt[i].letter;
 			if (opt[i].arg != NULL)
 				*shorts++ = ':';
 		}
 		args->opt[i] = (struct sf_arg){ .text = opt[i].def };
-		if (opt[i].def != NULL && opt[i].kind != SF_OPT_TEXT)
+		if (opt[i].def != NULL && has_number(&opt[i]))
 			parse_number(&opt[i], opt[i].def, &args->opt[i].nr);
 	}
 	*shorts = '\0';
@@ -234,15 +258,29 @@ static size_t by_letter(const struct sf_cmd *cmd, int letter)
 	return i;
 }
 
+/* Take the option that getopt got. 0, or -EINVAL after a message. */
+static int take(struct sf_args *args, int got, const char *text)
+{
+	size_t i;
+
+	if (got >= OPT_NO(0))
+		return take_option(args, (size_t)(got - OPT_NO(0)), "off");
+	i = got >= OPT_VALUE(0) ? (size_t)(got - OPT_VALUE(0)) :
+				  by_letter(args->cmd, got);
+	return take_option(args, i,
+			   args->cmd->opts[i].kind == SF_OPT_SWITCH ? "on" :
+								      text);
+}
+
 /* 0: go on; 1: --help or --version was served; -EINVAL after a message. */
 static int parse(struct sf_args *args, int argc, char **argv)
 {
-	struct option longs[SF_OPTS_MAX + 4];
+	struct option longs[2 * SF_OPTS_MAX + 4];
 	char shorts[2 * SF_OPTS_MAX + 3];
+	char no_names[SF_OPTS_MAX][NO_NAME_LEN];
 	int got, err = 0;
-	size_t i;
 
-	prepare(args, longs, shorts);
+	prepare(args, longs, shorts, no_names);
 	opterr = 0;
 	optind = 0;
 	while (err == 0) {
@@ -263,9 +301,7 @@ static int parse(struct sf_args *args, int argc, char **argv)
 			args->json = true;
 			continue;
 		}
-		i = got >= OPT_VALUE(0) ? (size_t)(got - OPT_VALUE(0)) :
-					  by_letter(args->cmd, got);
-		err = take_option(args, i, optarg);
+		err = take(args, got, optarg);
 	}
 	args->words = argv + optind;
 	args->nr_words = argc - optind;

@@ -20,8 +20,9 @@ enum sf_exit {
 
 enum sf_opt_kind {
 	SF_OPT_FLAG,
-	SF_OPT_COUNT, /* a number */
-	SF_OPT_SIZE,  /* a number of bytes, with K, M, G or T */
+	SF_OPT_SWITCH, /* --name and --no-name; the last one counts */
+	SF_OPT_COUNT,  /* a number */
+	SF_OPT_SIZE,   /* a number of bytes, with K, M, G or T */
 	SF_OPT_TEXT,
 };
 
@@ -29,18 +30,18 @@ struct sf_opt {
 	const char *name; /* "size" for --size */
 	char letter;	  /* 's' for -s, or 0 */
 	enum sf_opt_kind kind;
-	const char *arg;   /* "SIZE"; NULL for a flag */
+	const char *arg;   /* "SIZE"; NULL for a flag or switch */
 	const char *help;  /* one phrase */
 	const char *def;   /* value when not given, as a user writes it */
 	uint64_t min, max; /* of a count or size */
 };
 
-#define SF_OPTS_MAX 16
+#define SF_OPTS_MAX 24
 
 struct sf_arg {
 	bool given;
 	uint64_t nr;	  /* count or size; the default when not given */
-	const char *text; /* as written */
+	const char *text; /* as written; "on" or "off" of a switch */
 };
 
 struct sf_cmd;

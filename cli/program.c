@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -82,17 +84,31 @@ static bool read_at(const struct program *p, void *buf, size_t len,
 	return pread(p->fd, buf, len, (off_t)offset) == (ssize_t)len;
 }
 
+/* A note's name or description in the file, with what it is padded by. */
+static size_t padded(size_t len, size_t align)
+{
+	return (len + align - 1) / align * align;
+}
+
 /* Whether a segment of notes has the one that Go's linker writes. */
 static bool has_go_note(const struct program *p, const ElfW(Phdr) * segment)
 {
+	size_t align = segment->p_align == 8 ? 8 : 4;
 	struct {
 		ElfW(Nhdr) head;
 		char name[4];
 	} note;
 
-	return read_at(p, &note, sizeof(note), segment->p_offset) &&
-	       note.head.n_type == NT_GO_BUILD && note.head.n_namesz == 4 &&
-	       memcmp(note.name, "Go\0", 4) == 0;
+	for (size_t at = 0; at + sizeof(note) <= segment->p_filesz;
+	     at += sizeof(note.head) + padded(note.head.n_namesz, align) +
+		   padded(note.head.n_descsz, align)) {
+		if (!read_at(p, &note, sizeof(note), segment->p_offset + at))
+			return false;
+		if (note.head.n_type == NT_GO_BUILD &&
+		    note.head.n_namesz == 4 && memcmp(note.name, "Go", 3) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void look_at_segments(struct program *p)
@@ -142,12 +158,18 @@ static bool is_same_kind(const ElfW(Ehdr) * a, const ElfW(Ehdr) * b)
 	       a->e_machine == b->e_machine;
 }
 
-/* A change of user, group or capabilities at its start: secure execution. */
+/*
+ * A change of user, group or capabilities at its start: secure execution. There
+ * is none where the file system or this process rules it out.
+ */
 static bool gains_rights(const struct program *p)
 {
+	struct statvfs fs;
 	struct stat st;
 
-	if (fstat(p->fd, &st) != 0)
+	if (fstat(p->fd, &st) != 0 ||
+	    (fstatvfs(p->fd, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0) ||
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		return false;
 	if ((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid())
 		return true;
@@ -179,7 +201,7 @@ static const char *objection_to_elf(struct program *p, char *buf,
 			"; run it as the user that it becomes";
 	else if (p->is_go)
 		cause = "is a Go program, whose memory comes from system calls "
-			"of its own: " NOT_REACHED;
+			"of its own: " NOT_REACHED ", only its parts in C";
 	else if (p->interp[0] == '\0' &&
 		 strcmp(base_name(p->path), base_name(own()->interp)) != 0)
 		cause = "is linked statically: " NOT_REACHED

@@ -28,15 +28,30 @@ g++:g++
 bench='
 gnuplot-nox:gnuplot
 '
-# Optional: programs that tests/integration runs, allocators that bench/malloc
-# compares with. Not redis-server, which would start one.
+# Optional: programs that tests/integration and bench/programs run, allocators
+# that bench/malloc compares with. Not redis-server, which would start one; that
+# is true of some in ci_programs as well, others are large: for ci only.
 programs='
+apache2-utils:ab
+curl:curl
+duma:/usr/lib/libduma.so.0
+electric-fence:/usr/lib/libefence.so.0
 git:git
+libboost-context-dev:/usr/include/boost/context/fiber.hpp
 php-cli:php
 python3:python3
 redis-tools:redis-benchmark
+ruby:ruby
 sqlite3:sqlite3
+strace:strace
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
+'
+ci_programs='
+crystal:crystal
+gdc:gdc
+nginx:/usr/sbin/nginx
+postgresql:/usr/lib/postgresql/*/bin/initdb
+tarantool:tarantool
 '
 allocators='
 libjemalloc2:/usr/lib/*/libjemalloc.so.2
@@ -85,12 +100,12 @@ for group; do
 		;;
 	bench)
 		wanted="$wanted $build $bench"
-		optional="$optional $allocators"
+		optional="$optional $programs $allocators"
 		;;
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $allocators"
+		optional="$optional $programs $ci_programs $allocators"
 		;;
 	*) usage ;;
 	esac

@@ -42,7 +42,8 @@ unlisted() {
 		folder=${file%%/*}
 		if ! grep -qsE "['/]$name(\.c)?'" "$folder/meson.build" \
 			"$(dirname "$file")/meson.build" &&
-			! grep -qsF "$name.c" "$folder"/*.sh; then
+			! grep -qsF "$name.c" "$folder"/*.sh \
+				"$(dirname "$file")"/../*.sh; then
 			echo "$file is in no meson.build" >&2
 			status=1
 		fi

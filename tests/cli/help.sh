@@ -24,7 +24,11 @@ helps() {
 	[ "$(tail -n 2 "$out" | grep -c '^  .*surefree')" -eq 2 ] ||
 		fail "$* --help: does not end with two examples"
 	awk 'length > 80 { exit 1 }' "$out" || fail "$* --help: too wide"
-	options=$(sed -n '/^Options:/,/^$/s/^  .*--\([a-z-]*\).*/\1/p' "$out")
+	options=$(sed -n '/^Options:/,/^$/{
+		s/^  .*--\([a-z-]\+\).*/\1/p
+		s/^  .*--\[no-\]\([a-z-]*\).*/\1 no-\1/p
+	}' "$out")
+	[ -n "$options" ] || fail "$* --help: no options"
 	for option in $options; do
 		[ "$option" = json ] || [ "$option" = help ] ||
 			grep -Eq -- "-$option( |\$)" "$page" ||

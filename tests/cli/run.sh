@@ -12,6 +12,7 @@ unset LD_PRELOAD
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch" "$out" "$err"' EXIT
 library=$(dirname "$(realpath "$surefree")")/libsurefree-preload.so
+without=${library%.so}-mmap.so
 [ -f "$library" ] || skip "no drop-in beside the command"
 
 # prints TEXT ARGS...: what surefree run prints, on stdout alone.
@@ -35,70 +36,187 @@ refused() {
 	grep -q "$pattern" "$err" || fail "$*: not '$pattern'"
 }
 
-# The program has the drop-in, and so has what it starts.
-prints yes -- sh -c "grep -q '$library' /proc/self/maps && echo yes"
-prints yes sh -c "sh -c \"grep -q '$library' /proc/self/maps && echo yes\""
+# The program has the drop-in, and so has all that it starts, however deep.
+in_maps="grep -q '$library' /proc/self/maps && echo yes"
+prints yes -- sh -c "$in_maps"
+prints yes sh -c "sh -c \"$in_maps\""
+prints yes env sh -c "echo \"$in_maps\" | xargs -0 sh -c"
 run "$surefree" run --stats true
 grep -q '^surefree: process [0-9]* (true) at exit' "$err" || fail "no summary"
 
-# Arguments, standard input, exit status and signals are the program's.
+# Arguments, files, exit status and signals are the program's.
 prints '--stats|a b||*' -- sh -c 'IFS="|"; echo "$*"' sh --stats 'a b' '' '*'
 [ "$(echo word | "$surefree" run cat)" = word ] || fail "no standard input"
+[ "$("$surefree" run cat /dev/fd/5 5<<END
+word
+END
+)" = word ] || fail "no file 5"
 run "$surefree" run sh -c 'exit 42'
 expect_status 42 "exit 42"
 run "$surefree" run sh -c 'kill -TERM $$'
 expect_status 143 "kill -TERM"
+run sh -c "trap '' HUP; exec '$surefree' run sh -c 'kill -HUP \$\$; exit 5'"
+expect_status 5 "an ignored signal"
 same=$(sh -c "echo \$\$; exec '$surefree' run sh -c 'echo \$\$'" | uniq | wc -l)
 [ "$same" -eq 1 ] || fail "another process"
+variables() {
+	env A='b  c' "$@" env | grep -v '^LD_PRELOAD=\|^_='
+}
+[ "$(variables)" = "$(variables "$surefree" run)" ] ||
+	fail "other variables have changed"
 
 # The environment: what was there stays, and nothing comes twice.
 prints "LD_PRELOAD=$library
 SUREFREE_OPTIONS=" --dry-run true
 export LD_PRELOAD="$library" SUREFREE_OPTIONS=retain=1M
 prints "LD_PRELOAD=$library
-SUREFREE_OPTIONS=retain=1M,stats=exit,backtrace=off,retain=2M,hardened" \
-	--dry-run --retain 2M --hardened --stats --backtrace off true
+SUREFREE_OPTIONS=retain=1M,stats=exit,retain=2M,hardened=on,backtrace=off" \
+	--dry-run --retain 2M --hardened --stats --no-backtrace true
 LD_PRELOAD=libm.so.6
 prints "LD_PRELOAD=$library:libm.so.6
 SUREFREE_OPTIONS=retain=1M" --dry-run true
+for name in '' -mmap; do
+	other=$scratch/libsurefree-preload$name.so
+	gcc -shared -o "$other" -x c /dev/null 2>/dev/null || continue
+	LD_PRELOAD="libm.so.6 $other:libc.so.6"
+	prints "LD_PRELOAD=$library:libm.so.6:libc.so.6
+SUREFREE_OPTIONS=retain=1M" --dry-run true
+done
+LD_PRELOAD=libm.so.6
 run "$surefree" run --json --dry-run --fence true
-expect_json "d['surefree_options']" "retain=1M,fence"
+expect_json "d['surefree_options']" "retain=1M,fence=on"
 expect_json "d['ld_preload']" "$library:libm.so.6"
 unset LD_PRELOAD SUREFREE_OPTIONS
+
+# Every option of the library, by its name.
+options() {
+	wanted=$1
+	shift
+	prints "LD_PRELOAD=$library
+SUREFREE_OPTIONS=$wanted" --dry-run "$@" true
+}
+options trap=off,region=1G,ahead=1M,view_reserve=7 \
+	--no-trap --region 1G --ahead 1M --view-reserve 7
+options profile=/tmp/a,sample=1,profile_signal=12 \
+	--profile /tmp/a --sample 1 --profile-signal 12
+options stats=off,fence=off,hardened=off,backtrace=on \
+	--no-stats --no-fence --no-hardened --backtrace
+options mmap=on,threads=on --mmap --threads --malloc
+options mmap=off --mmap --no-mmap
+options threads=off --no-threads
+names=$(env SUREFREE_OPTIONS='?=1' LD_PRELOAD="$library" true 2>&1 |
+	sed 's/.* valid are //; s/=[^,]*//g; s/,//g')
+[ -n "$names" ] || fail "the library names no options"
+for name in $names; do
+	option=$(echo "$name" | tr _ -)
+	"$surefree" run --help | grep -Eq -- "--(\[no-\])?$option( |$)" ||
+		fail "the library's option $name is none of run"
+done
+
+# Without malloc: another library.
+if [ -f "$without" ]; then
+	prints "LD_PRELOAD=$without
+SUREFREE_OPTIONS=mmap=on" --dry-run --no-malloc --mmap true
+	prints "$without" --no-malloc sh -c \
+		'sed -n "s/.* \(\/.*libsurefree.*\)/\1/p" /proc/self/maps | uniq'
+fi
+refused 2 "leave nothing to take over" --no-malloc --no-mmap --no-threads true
 
 # Usage.
 refused 2 "no program given; see 'surefree run --help'"
 refused 2 "'much' is not a size" --retain much true
-refused 2 "'x' is not on or off" --backtrace x true
+refused 2 "give 0 to 64" --profile-signal 65 true
+refused 2 "has a comma" --profile a,b true
+refused 2 "no value allowed for '--no-mmap=1'" --no-mmap=1 true
 refused 2 "unknown option '--no'" --no true
+refused 2 "unknown option '--no-retain'" --no-retain true
 
 # What cannot be run, or not be reached.
 refused 3 "'not-there': No such file" not-there
 refused 3 "Permission denied" /etc/passwd
 printf 'int main(void) { return 7; }\n' >"$scratch/a.c"
-if gcc -static -o "$scratch/static" "$scratch/a.c" 2>/dev/null; then
+
+# compiles NAME ARGS...: whether $scratch/NAME is there now.
+compiles() {
+	name=$1
+	shift
+	gcc -o "$scratch/$name" "$@" 2>/dev/null
+}
+
+# of_script NAME: as the interpreter of a script, too.
+of_script() {
+	printf '#! %s -x\n' "$scratch/$1" >"$scratch/script"
+	chmod +x "$scratch/script"
+	printf '#!%s\n' "$scratch/script" >"$scratch/script2"
+	chmod +x "$scratch/script2"
+	refused 3 "$scratch/$1' $2" "$scratch/script"
+	refused 3 "$scratch/$1' $2" "$scratch/script2"
+}
+
+for how in -static -static-pie; do
+	compiles static "$how" "$scratch/a.c" || continue
 	refused 3 "is linked statically" "$scratch/static"
 	run "$surefree" run --force "$scratch/static"
 	expect_status 7 "--force"
-	printf '#!%s\n' "$scratch/static" >"$scratch/script"
-	chmod +x "$scratch/script"
-	refused 3 "is linked statically" "$scratch/script"
+	of_script static "is linked statically"
+done
+if compiles musl -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1 "$scratch/a.c"
+then
+	refused 3 "has another C library than glibc" "$scratch/musl"
 fi
 cp "$(command -v env)" "$scratch/other"
 printf '\377\377' | dd of="$scratch/other" bs=1 seek=18 conv=notrunc 2>/dev/null
 refused 3 "is for another machine" "$scratch/other"
+of_script other "is for another machine"
+
+# Go's note, alone and after others.
 cat >"$scratch/go.c" <<'END'
 __asm__(".section .note.go.buildid, \"a\", @note\n"
 	".long 4, 4, 4\n.ascii \"Go\\0\\0\"\n.ascii \"abcd\"\n");
 int main(void) { return 0; }
 END
-if gcc -Wl,--build-id=none -o "$scratch/go" "$scratch/go.c" 2>/dev/null; then
+for how in none sha1; do
+	compiles go -Wl,--build-id=$how "$scratch/go.c" || continue
 	refused 3 "is a Go program" "$scratch/go"
+done
+
+# Programs that gain rights by their start, where starting them does so.
+gains_rights() {
+	grep -q '^NoNewPrivs:.0' /proc/self/status &&
+		! findmnt -n -o OPTIONS -T "$1" | grep -q nosuid
+}
+ordinary=''
+[ "$(id -u)" -ne 0 ] ||
+	ordinary='setpriv --reuid=65534 --regid=65534 --clear-groups'
+su=$(command -v su)
+# shellcheck disable=SC2086 # words, or nothing
+if [ -u "$su" ] && gains_rights "$su" && $ordinary test -x "$surefree"; then
+	run $ordinary "$surefree" run "$su" --help
+	expect_status 3 su
+	grep -q "is setuid" "$err" || fail "su: not refused"
+	run $ordinary setpriv --no-new-privs "$surefree" run --dry-run "$su"
+	expect_status 0 "su without new rights"
 fi
-if [ "$(id -u)" -eq 0 ]; then
+if [ "$(id -u)" -eq 0 ] && gains_rights "$scratch"; then
 	cp "$(command -v env)" "$scratch/setuid"
 	chown nobody "$scratch/setuid"
 	chmod 4755 "$scratch/setuid"
 	refused 3 "is setuid" "$scratch/setuid"
+fi
+
+# Where the drop-in is not to be seen, the dynamic linker says so and goes on.
+root=$scratch/root
+for file in /bin/true $(ldd /bin/true | grep -o '/[^ ]*'); do
+	mkdir -p "$root${file%/*}" && cp "$file" "$root$file"
+done
+if unshare -r chroot "$root" /bin/true 2>/dev/null; then
+	run "$surefree" run unshare -r chroot "$root" /bin/true
+	expect_status 0 "in another root"
+	grep -q "object '$library' from LD_PRELOAD cannot be preloaded" \
+		"$err" || fail "in another root: no word"
+fi
+# In other namespaces with the same files it is.
+if unshare -rmnpf true 2>/dev/null; then
+	prints yes unshare -rmnpf sh -c "$in_maps"
 fi
 exit 0

@@ -86,7 +86,8 @@ same() {
 }
 
 # in_use PROGRAMS WORKLOAD ARGS...: each of PROGRAMS, which are words, allocates
-# from the drop-in in the workload: it writes its summary at exit.
+# from the drop-in in the workload: it writes its summary at exit. "name:" is a
+# program that has written a title over its name.
 in_use() {
 	local programs=$1 program
 	shift
@@ -94,8 +95,10 @@ in_use() {
 	run preloaded preloaded stats=exit "$@"
 	expect_success $? preloaded "$* with a summary at exit"
 	for program in $programs; do
-		awk -v name="($program)" '
-			/^surefree: process/ { mine = $4 == name }
+		awk -v name="($program" '
+			/^surefree: process/ {
+				mine = $4 == name ")" || $4 == name
+			}
 			mine && /slabs and large/ { found = 1 }
 			END { exit !found }' "$scratch/preloaded.err" ||
 			fail "$*: no summary of $program"
