@@ -29,8 +29,7 @@ bench='
 gnuplot-nox:gnuplot
 '
 # Optional: programs that tests/integration and bench/programs run, allocators
-# that bench/malloc compares with. Not redis-server, which would start one; that
-# is true of some in ci_programs as well, others are large: for ci only.
+# that bench/malloc compares with. Servers, and what is large, for ci only.
 programs='
 apache2-utils:ab
 curl:curl
@@ -140,8 +139,25 @@ if [ "$as_root" = no ] || ! command -v apt-get >/dev/null; then
 fi
 
 echo "Installing:$missing$lacking"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) || exit 3
+policy=
+
+clean_up() {
+	rm -f "$log"
+	# shellcheck disable=SC2086 # empty or two words
+	[ -z "$policy" ] || $as_root rm -f "$policy"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# Some of what ci wants are servers: no package starts one. Debian's way to say
+# so is a file, which somebody may have put there for himself.
+if [ ! -e /usr/sbin/policy-rc.d ] && [ -d /usr/sbin ]; then
+	policy=/usr/sbin/policy-rc.d
+	# shellcheck disable=SC2086 # empty or two words
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >"$log" &&
+		$as_root chmod 755 $policy
+fi
 
 # apt ARGS...: quiet; what it said is shown only when it fails.
 apt() {
