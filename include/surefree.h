@@ -340,6 +340,11 @@ size_t surefree_trim(size_t keep_len);
  *	profile_signal=N   a signal that switches it on and off (0: none); by
  *	                   SUREFREE_OPTIONS only
  *
+ * and of the drop-in, by SUREFREE_OPTIONS only:
+ *
+ *	mmap=on|off        serve mmap() and its family (on)
+ *	threads=on|off     give threads their stacks (on)
+ *
  * 0, or -1 and EINVAL, with a line on stderr that names the valid ones; with
  * "profile" also what writing the file fails with, and ENOMEM.
  */
