@@ -80,13 +80,12 @@ char *sf_out_size_text(uint64_t len, char *buf, size_t buf_len)
 	return buf;
 }
 
-/* What text shows for a cell, in buf of CELL_LEN bytes. */
+/* What text shows for a cell: its own text, or buf of CELL_LEN bytes. */
 static const char *cell_text(const struct sf_cell *cell, char *buf)
 {
 	switch (cell->kind) {
 	case SF_CELL_TEXT:
-		snprintf(buf, CELL_LEN, "%s", cell->text);
-		break;
+		return cell->text;
 	case SF_CELL_COUNT:
 		snprintf(buf, CELL_LEN, "%" PRIu64, cell->nr);
 		break;
@@ -222,12 +221,12 @@ static void print_cell(const struct sf_out *out, const struct sf_cell *cell,
 		       int width, bool right)
 {
 	char buf[CELL_LEN];
+	const char *text = cell_text(cell, buf);
 	bool red = cell->bad && out->colour;
-
-	int pad = width - (int)strlen(cell_text(cell, buf));
+	int pad = width - (int)strlen(text);
 
 	pad = pad > 0 ? pad : 0;
-	printf("  %*s%s%s%s%*s", right ? pad : 0, "", red ? RED : "", buf,
+	printf("  %*s%s%s%s%*s", right ? pad : 0, "", red ? RED : "", text,
 	       red ? PLAIN : "", right ? 0 : pad, "");
 }
 
@@ -269,35 +268,40 @@ static int column_width(const struct sf_table *table, size_t col)
 	return width;
 }
 
+/* By the first row that has something there. */
 static bool is_number(const struct sf_table *table, size_t col)
 {
-	enum sf_cell_kind kind;
+	enum sf_cell_kind kind = SF_CELL_NONE;
+	size_t row;
 
-	if (table->nr_rows == 0)
-		return false;
-	kind = cell_at(table, 0, col)->kind;
+	for (row = 0; row < table->nr_rows && kind == SF_CELL_NONE; row++)
+		kind = cell_at(table, row, col)->kind;
 	return kind == SF_CELL_COUNT || kind == SF_CELL_SIZE ||
 	       kind == SF_CELL_SHARE;
 }
 
 static void table_rows(const struct sf_out *out, const struct sf_table *table)
 {
+	int width[SF_COLUMNS_MAX];
+	bool right[SF_COLUMNS_MAX];
 	struct sf_cell title;
 	size_t row, col;
-	int width;
 
+	for (col = 0; col < table->nr_columns; col++) {
+		right[col] = is_number(table, col);
+		width[col] = column_width(table, col);
+	}
+	/* Nothing stands behind the last. */
+	if (!right[table->nr_columns - 1])
+		width[table->nr_columns - 1] = 0;
 	/* Row 0 is the titles, row n the cells n - 1. */
 	for (row = 0; row <= table->nr_rows; row++) {
 		for (col = 0; col < table->nr_columns; col++) {
-			width = col + 1 < table->nr_columns ||
-						is_number(table, col) ?
-					column_width(table, col) :
-					0;
 			title = sf_cell_text(table->columns[col].title);
 			print_cell(out,
 				   row == 0 ? &title :
 					      cell_at(table, row - 1, col),
-				   width, is_number(table, col));
+				   width[col], right[col]);
 		}
 		putchar('\n');
 	}

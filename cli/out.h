@@ -42,10 +42,12 @@ struct sf_column {
 	const char *title;
 };
 
+#define SF_COLUMNS_MAX 16
+
 struct sf_table {
 	const char *key;
 	const struct sf_column *columns;
-	size_t nr_columns;
+	size_t nr_columns;	     /* 1 to SF_COLUMNS_MAX */
 	const struct sf_cell *cells; /* nr_rows times nr_columns, by rows */
 	size_t nr_rows;
 	/* Text shows rows side by side, headed by their first cell. */
