@@ -75,6 +75,7 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 extern const struct sf_cmd sf_cmd_probe;
+extern const struct sf_cmd sf_cmd_ps;
 extern const struct sf_cmd sf_cmd_run;
 
 #endif

@@ -7,6 +7,7 @@
 
 static const struct sf_cmd *const commands[] = {
 	&sf_cmd_probe,
+	&sf_cmd_ps,
 	&sf_cmd_run,
 	NULL,
 };

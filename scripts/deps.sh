@@ -22,13 +22,20 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
+# Optional: what the command uses of BPF and of the terminal.
+features='
+bpftool:/usr/sbin/bpftool
+clang:clang
+libbpf-dev:/usr/include/bpf/libbpf.h
+libncurses-dev:/usr/include/ncurses.h
+'
 testing='
 g++:g++
 '
 bench='
 gnuplot-nox:gnuplot
 '
-# Optional: programs that tests/integration runs, allocators that bench/malloc
+# Optional: programs that tests run, allocators that bench/malloc
 # compares with. Not redis-server, which would start one.
 programs='
 git:git
@@ -36,6 +43,8 @@ php-cli:php
 python3:python3
 redis-tools:redis-benchmark
 sqlite3:sqlite3
+tmux:tmux
+zsh:zsh
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
 '
 allocators='
@@ -78,10 +87,13 @@ present() {
 wanted='' optional=''
 for group; do
 	case $group in
-	build) wanted="$wanted $build" ;;
+	build)
+		wanted="$wanted $build"
+		optional="$optional $features"
+		;;
 	test)
 		wanted="$wanted $build $testing"
-		optional="$optional $programs"
+		optional="$optional $features $programs"
 		;;
 	bench)
 		wanted="$wanted $build $bench"
@@ -90,7 +102,7 @@ for group; do
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $allocators"
+		optional="$optional $features $programs $allocators"
 		;;
 	*) usage ;;
 	esac

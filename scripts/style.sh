@@ -11,7 +11,7 @@ shift
 [ $# -gt 0 ] || set -- format lists tidy cppcheck shell man
 cd "$(dirname "$0")/.." || exit 1
 
-mapfile -t sources < <(find include src cli tests bench examples \
+mapfile -t sources < <(find include src bpf cli tests bench examples \
 	-name '*.[ch]' | sort)
 mapfile -t compiled < <(printf '%s\n' "${sources[@]}" |
 	grep '^\(src\|cli\)/.*\.c$')

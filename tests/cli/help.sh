@@ -39,6 +39,7 @@ helps() {
 
 helps surefree.1
 helps surefree-probe.1 probe
+helps surefree-ps.1 ps
 helps surefree-run.1 run
 for experiment in $("$surefree" probe --help |
 	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
