@@ -9,6 +9,7 @@ static const struct sf_cmd *const commands[] = {
 	&sf_cmd_probe,
 	&sf_cmd_ps,
 	&sf_cmd_run,
+	&sf_cmd_top,
 	NULL,
 };
 

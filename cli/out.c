@@ -48,6 +48,11 @@ struct sf_cell sf_cell_share(double share)
 	return (struct sf_cell){ .kind = SF_CELL_SHARE, .share = share };
 }
 
+struct sf_cell sf_cell_number(double number)
+{
+	return (struct sf_cell){ .kind = SF_CELL_NUMBER, .share = number };
+}
+
 struct sf_cell sf_cell_bool(bool yes)
 {
 	return (struct sf_cell){ .kind = SF_CELL_BOOL, .nr = yes };
@@ -95,6 +100,9 @@ static const char *cell_text(const struct sf_cell *cell, char *buf)
 	case SF_CELL_SHARE:
 		snprintf(buf, CELL_LEN, "%.1f %%", 100 * cell->share);
 		break;
+	case SF_CELL_NUMBER:
+		snprintf(buf, CELL_LEN, "%.1f", cell->share);
+		break;
 	case SF_CELL_BOOL:
 		snprintf(buf, CELL_LEN, "%s", cell->nr != 0 ? "yes" : "no");
 		break;
@@ -120,6 +128,7 @@ static json_t *cell_json(const struct sf_cell *cell)
 	case SF_CELL_SIZE:
 		return json_integer((json_int_t)cell->nr);
 	case SF_CELL_SHARE:
+	case SF_CELL_NUMBER:
 		return json_real(cell->share);
 	case SF_CELL_BOOL:
 		return json_boolean(cell->nr != 0);
@@ -277,7 +286,7 @@ static bool is_number(const struct sf_table *table, size_t col)
 	for (row = 0; row < table->nr_rows && kind == SF_CELL_NONE; row++)
 		kind = cell_at(table, row, col)->kind;
 	return kind == SF_CELL_COUNT || kind == SF_CELL_SIZE ||
-	       kind == SF_CELL_SHARE;
+	       kind == SF_CELL_SHARE || kind == SF_CELL_NUMBER;
 }
 
 static void table_rows(const struct sf_out *out, const struct sf_table *table)

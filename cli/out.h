@@ -20,20 +20,21 @@
 #include <stdint.h>
 
 enum sf_cell_kind {
-	SF_CELL_NONE,  /* "-", null */
-	SF_CELL_TEXT,  /* not copied */
-	SF_CELL_COUNT, /* integer */
-	SF_CELL_SIZE,  /* bytes; "1.5 MiB", 1572864 */
-	SF_CELL_SHARE, /* 0.5: "50.0 %", 0.5 */
-	SF_CELL_BOOL,  /* "yes", true */
-	SF_CELL_ADDR,  /* "0x7f0000000000" in both */
+	SF_CELL_NONE,	/* "-", null */
+	SF_CELL_TEXT,	/* not copied */
+	SF_CELL_COUNT,	/* integer */
+	SF_CELL_SIZE,	/* bytes; "1.5 MiB", 1572864 */
+	SF_CELL_SHARE,	/* 0.5: "50.0 %", 0.5 */
+	SF_CELL_NUMBER, /* with a fraction, perhaps negative; "0.5", 0.5 */
+	SF_CELL_BOOL,	/* "yes", true */
+	SF_CELL_ADDR,	/* "0x7f0000000000" in both */
 };
 
 struct sf_cell {
 	enum sf_cell_kind kind;
 	bool bad; /* red on a terminal */
 	uint64_t nr;
-	double share;
+	double share; /* or number */
 	const char *text;
 };
 
@@ -42,7 +43,7 @@ struct sf_column {
 	const char *title;
 };
 
-#define SF_COLUMNS_MAX 16
+#define SF_COLUMNS_MAX 24
 
 struct sf_table {
 	const char *key;
@@ -66,6 +67,7 @@ struct sf_cell sf_cell_text(const char *text); /* NULL: none */
 struct sf_cell sf_cell_count(uint64_t nr);
 struct sf_cell sf_cell_size(uint64_t len);
 struct sf_cell sf_cell_share(double share);
+struct sf_cell sf_cell_number(double number);
 struct sf_cell sf_cell_bool(bool yes);
 struct sf_cell sf_cell_addr(uint64_t addr);
 /* The same cell, marked as bad if so. */
