@@ -27,7 +27,8 @@ const char *sf_count_bpf_no_refusals(const struct sf_count_bpf *bpf);
 
 /*
  * Have take(arg, process) called for every process there is; one whose first
- * thread has ended comes once for each that is left. 0, or -errno, or what take() returned if that was not 0.
+ * thread has ended comes once for each that is left. 0, or -errno, or what
+ * take() returned if that was not 0.
  */
 int sf_count_bpf_read(struct sf_count_bpf *bpf,
 		      int (*take)(void *arg, const struct sf_bpf_process *p),

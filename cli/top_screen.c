@@ -27,6 +27,10 @@
 #define WARN_PERCENT  80
 #define MS	      1000000 /* nanoseconds */
 
+#define LIST_FOOT                                    \
+	"q leave  ? help  Enter details  / filter  " \
+	"sort: m g t f r p u c  R reverse"
+
 enum mode { LIST, DETAILS, HELP, FILTER };
 enum { PAIR_ALARM = 1, PAIR_WARN };
 
@@ -171,8 +175,7 @@ static void draw_help(void)
 static void draw_foot(const struct view *view)
 {
 	static const char *const feet[] = {
-		[LIST] = "q leave  ? help  Enter details  / filter  "
-			 "sort: m g t f r p u c  R reverse",
+		[LIST] = LIST_FOOT,
 		[DETAILS] = "Esc back to the list  q leave",
 		[HELP] = "Esc back to the list  q leave",
 		[FILTER] = "Enter keep the filter  Esc drop it",
