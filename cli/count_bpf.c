@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -104,30 +104,77 @@ const char *sf_count_bpf_no_refusals(const struct sf_count_bpf *bpf)
 	return bpf->no_refusals;
 }
 
-int sf_count_bpf_read(struct sf_count_bpf *bpf,
-		      int (*take)(void *arg, const struct sf_bpf_process *p),
-		      void *arg)
+static int take_records(const struct sf_bpf_process *processes, size_t len,
+			int (*take)(void *arg, const struct sf_bpf_process *p),
+			void *arg)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < len / sizeof(*processes); i++)
+		err = take(arg, &processes[i]);
+	return err;
+}
+
+/* What an iterator writes from here on. As sf_count_bpf_read(). */
+static int read_iterator(int link_fd,
+			 int (*take)(void *arg, const struct sf_bpf_process *p),
+			 void *arg)
 {
 	struct sf_bpf_process processes[NR_READ];
-	int fd = bpf_iter_create(bpf_link__fd(bpf->skel->links.count));
-	ssize_t len;
+	int fd = bpf_iter_create(link_fd);
+	ssize_t len = 1;
 	int err = 0;
 
 	if (fd < 0)
 		return -errno;
 	/* The kernel never cuts a record in two. */
-	while (err == 0) {
+	while (err == 0 && len > 0) {
 		len = read(fd, processes, sizeof(processes));
 		if (len < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (len <= 0) {
-			err = len < 0 ? -errno : 0;
-			break;
-		}
-		for (size_t i = 0;
-		     err == 0 && i < (size_t)len / sizeof(*processes); i++)
-			err = take(arg, &processes[i]);
+			len = 1;
+		else if (len < 0)
+			err = -errno;
+		else
+			err = take_records(processes, (size_t)len, take, arg);
 	}
 	close(fd);
+	return err;
+}
+
+/*
+ * An iterator over one process. Kernels before 6.1 refuse it. The kernel's
+ * struct of this is not in the headers of every system that has libbpf.
+ */
+static struct bpf_link *attach_to(struct sf_count_bpf *bpf, pid_t pid)
+{
+	struct {
+		uint32_t tid, pid, pid_fd;
+	} only = { .pid = (uint32_t)pid };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = (void *)&only,
+		    .link_info_len = sizeof(only));
+	struct bpf_link *link = bpf_program__attach_iter(bpf->skel->progs.count,
+							 &opts);
+
+	return libbpf_get_error(link) == 0 ? link : NULL;
+}
+
+int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
+		      size_t nr_pids,
+		      int (*take)(void *arg, const struct sf_bpf_process *p),
+		      void *arg)
+{
+	int all = bpf_link__fd(bpf->skel->links.count);
+	int err = 0;
+
+	if (nr_pids == 0)
+		return read_iterator(all, take, arg);
+	for (size_t i = 0; err == 0 && i < nr_pids; i++) {
+		struct bpf_link *link = attach_to(bpf, pids[i]);
+
+		if (link == NULL)
+			return i == 0 ? read_iterator(all, take, arg) : -errno;
+		err = read_iterator(bpf_link__fd(link), take, arg);
+		bpf_link__destroy(link);
+	}
 	return err;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct sf_bpf_process;
 struct sf_count_bpf;
@@ -26,11 +27,13 @@ void sf_count_bpf_close(struct sf_count_bpf *bpf);
 const char *sf_count_bpf_no_refusals(const struct sf_count_bpf *bpf);
 
 /*
- * Have take(arg, process) called for every process there is; one whose first
- * thread has ended comes once for each that is left. 0, or -errno, or what
- * take() returned if that was not 0.
+ * Have take(arg, process) called for each of nr_pids processes, or with 0 for
+ * every process there is. Before Linux 6.1 others come too; and a process whose
+ * first thread has ended comes once for each that is left. 0, or -errno, or
+ * what take() returned if that was not 0.
  */
-int sf_count_bpf_read(struct sf_count_bpf *bpf,
+int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
+		      size_t nr_pids,
 		      int (*take)(void *arg, const struct sf_bpf_process *p),
 		      void *arg);
 

@@ -24,11 +24,14 @@ const char *sf_count_bpf_no_refusals(const struct sf_count_bpf *bpf)
 	return "surefree was built without BPF";
 }
 
-int sf_count_bpf_read(struct sf_count_bpf *bpf,
+int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
+		      size_t nr_pids,
 		      int (*take)(void *arg, const struct sf_bpf_process *p),
 		      void *arg)
 {
 	(void)bpf;
+	(void)pids;
+	(void)nr_pids;
 	(void)take;
 	(void)arg;
 	return -ENOSYS;

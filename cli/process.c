@@ -252,7 +252,8 @@ int sf_processes_read(struct sf_processes *all,
 	empty_texts(&state->cgroups);
 	state->filter = filter;
 	if (state->bpf != NULL)
-		err = sf_count_bpf_read(state->bpf, take_bpf, all);
+		err = sf_count_bpf_read(state->bpf, filter->pids,
+					filter->nr_pids, take_bpf, all);
 	else
 		err = sf_count_proc_read(filter, take_proc, all,
 					 &all->nr_unreadable);

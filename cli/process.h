@@ -50,8 +50,8 @@ struct sf_processes {
 
 /* A row must pass all that is set. */
 struct sf_process_filter {
-	const pid_t *pids;
-	size_t nr_pids; /* 0: any */
+	const pid_t *pids; /* each once */
+	size_t nr_pids;	   /* 0: any */
 	const uid_t *uids;
 	size_t nr_uids; /* 0: any */
 };

@@ -70,6 +70,15 @@ static int parse_list(const char *name, const char *option, const char *list,
 	return nr;
 }
 
+static bool is_in(const long *list, int nr, long what)
+{
+	int i = 0;
+
+	while (i < nr && list[i] != what)
+		i++;
+	return i < nr;
+}
+
 int sf_select_parse(struct sf_select *select, const char *name,
 		    const char *pids, const char *users)
 {
@@ -82,16 +91,14 @@ int sf_select_parse(struct sf_select *select, const char *name,
 
 	if (nr_pids < 0 || nr_uids < 0)
 		return -EINVAL;
-	for (int i = 0; i < nr_pids; i++)
-		select->pids[i] = (pid_t)pid[i];
+	select->filter = (struct sf_process_filter){ .pids = select->pids,
+						     .uids = select->uids };
+	for (int i = 0; i < nr_pids; i++) {
+		if (!is_in(pid, i, pid[i]))
+			select->pids[select->filter.nr_pids++] = (pid_t)pid[i];
+	}
 	for (int i = 0; i < nr_uids; i++)
-		select->uids[i] = (uid_t)uid[i];
-	select->filter = (struct sf_process_filter){
-		.pids = select->pids,
-		.nr_pids = (size_t)nr_pids,
-		.uids = select->uids,
-		.nr_uids = (size_t)nr_uids,
-	};
+		select->uids[select->filter.nr_uids++] = (uid_t)uid[i];
 	return 0;
 }
 
