@@ -21,6 +21,11 @@
 #define ENOMEM	   12
 #define EAGAIN	   11
 
+/* Of enum mm_counters; the third is of swapped pages. */
+#define MM_FILEPAGES  0
+#define MM_ANONPAGES  1
+#define MM_SHMEMPAGES 3
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* A process number is used again: start tells whose counts they are. */
@@ -65,6 +70,35 @@ static __always_inline int speaks_for_process(struct task_struct *task)
 	return task == leader || leader->mm == 0;
 }
 
+static __always_inline __s64 value_of(const void *counter)
+{
+	__s64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), counter);
+	return value;
+}
+
+/*
+ * Pages, without those that threads (before 6.2) or CPUs hold back to add them
+ * later: at most 64 for a thread, or for a CPU the larger of 32 and twice the
+ * number of CPUs. /proc/PID/status has it the same way until 6.16.
+ */
+static __always_inline __u64 resident(struct mm_struct *mm)
+{
+	struct mm_struct___before_6_2 *old = (void *)mm;
+	__s64 nr;
+
+	if (bpf_core_field_exists(old->rss_stat.count))
+		nr = value_of(&old->rss_stat.count[MM_FILEPAGES].counter) +
+		     value_of(&old->rss_stat.count[MM_ANONPAGES].counter) +
+		     value_of(&old->rss_stat.count[MM_SHMEMPAGES].counter);
+	else
+		nr = value_of(&mm->rss_stat[MM_FILEPAGES].count) +
+		     value_of(&mm->rss_stat[MM_ANONPAGES].count) +
+		     value_of(&mm->rss_stat[MM_SHMEMPAGES].count);
+	return nr > 0 ? nr : 0;
+}
+
 static __always_inline void add_refusals(struct sf_bpf_process *out,
 					 struct task_struct *leader)
 {
@@ -96,6 +130,7 @@ int count(struct bpf_iter__task *ctx)
 	out.uid = task->real_cred->euid.val;
 	out.cgroups = (__u64)task->cgroups;
 	out.mappings = mm->map_count;
+	out.rss_pages = resident(mm);
 	out.tables_len = mm->pgtables_bytes.counter;
 	bpf_core_read(out.comm, sizeof(out.comm), &leader->comm);
 	add_refusals(&out, leader);

@@ -19,6 +19,7 @@ enum sf_call {
 /* One process, as the iterator writes it. */
 struct sf_bpf_process {
 	unsigned long long start; /* nanoseconds since boot */
+	unsigned long long rss_pages;
 	unsigned long long tables_len;
 	unsigned long long cgroups; /* equal: in the same cgroups */
 	unsigned int pid;	    /* as the reader sees it */

@@ -52,9 +52,22 @@ struct cred {
 	kuid_t euid;
 };
 
+struct percpu_counter {
+	__s64 count;
+};
+
 struct mm_struct {
 	atomic_long_t pgtables_bytes;
 	int map_count;
+	struct percpu_counter rss_stat[4];
+};
+
+struct mm_rss_stat {
+	atomic_long_t count[4];
+};
+
+struct mm_struct___before_6_2 {
+	struct mm_rss_stat rss_stat;
 };
 
 struct task_struct {

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "os/maps.h"
 #include "os/proc.h"
@@ -140,25 +139,6 @@ static uint64_t read_start(pid_t pid)
 		start = sf_proc_digits(&line, 10);
 	sf_proc_close(&proc);
 	return start;
-}
-
-size_t sf_count_proc_resident(pid_t tid)
-{
-	struct sf_proc proc;
-	char path[PATH_LEN];
-	size_t pages = 0;
-	char *line;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)tid);
-	if (sf_proc_open(&proc, path) != 0)
-		return 0;
-	/* "SIZE RESIDENT ..." */
-	if (sf_proc_line(&proc, &line) == 1) {
-		sf_proc_digits(&line, 10);
-		pages = first_number(line);
-	}
-	sf_proc_close(&proc);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* 0; -ESRCH: not to be shown; -EACCES: not to be read. */

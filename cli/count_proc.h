@@ -24,9 +24,6 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
 		       int (*take)(void *arg, const struct sf_process *p),
 		       void *arg, size_t *nr_unreadable);
 
-/* The resident memory of a thread's process, in bytes; 0: it has ended. */
-size_t sf_count_proc_resident(pid_t tid);
-
 /* Copy a name, with '?' for what is not printable ASCII. */
 void sf_process_copy_name(char *to, size_t to_len, const char *from);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Joins what the two ways of counting leave out: names of users, cgroups, and
- * with BPF resident memory, which the kernel keeps in a different form in
- * every few versions and /proc/PID/statm adds up for us.
+ * Joins what the two ways of counting leave out: names of users, and cgroups.
  */
 #include "process.h"
 
@@ -12,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "count_bpf.h"
@@ -178,7 +177,7 @@ static int take_bpf(void *arg, const struct sf_bpf_process *from)
 		return 0;
 	if (from->tid != from->pid && has_spoken(all, p.pid))
 		return 0;
-	p.rss_len = sf_count_proc_resident((pid_t)from->tid);
+	p.rss_len = (size_t)from->rss_pages * (size_t)sysconf(_SC_PAGESIZE);
 	memcpy(p.refused, from->refused, sizeof(p.refused));
 	sf_process_copy_name(p.command, sizeof(p.command), from->comm);
 	return add_row(all, &p, from->cgroups);
