@@ -150,8 +150,11 @@ static struct bpf_link *attach_to(struct sf_count_bpf *bpf, pid_t pid)
 	struct {
 		uint32_t tid, pid, pid_fd;
 	} only = { .pid = (uint32_t)pid };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = (void *)&only,
-		    .link_info_len = sizeof(only));
+	struct bpf_iter_attach_opts opts = {
+		.sz = sizeof(opts),
+		.link_info = (void *)&only,
+		.link_info_len = sizeof(only),
+	};
 	struct bpf_link *link = bpf_program__attach_iter(bpf->skel->progs.count,
 							 &opts);
 

@@ -297,12 +297,11 @@ static void table_rows(const struct sf_out *out, const struct sf_table *table)
 	size_t row, col;
 
 	for (col = 0; col < table->nr_columns; col++) {
+		bool last = col + 1 == table->nr_columns;
+
 		right[col] = is_number(table, col);
-		width[col] = column_width(table, col);
+		width[col] = last && !right[col] ? 0 : column_width(table, col);
 	}
-	/* Nothing stands behind the last. */
-	if (!right[table->nr_columns - 1])
-		width[table->nr_columns - 1] = 0;
 	/* Row 0 is the titles, row n the cells n - 1. */
 	for (row = 0; row <= table->nr_rows; row++) {
 		for (col = 0; col < table->nr_columns; col++) {

@@ -16,7 +16,7 @@ mapfile -t sources < <(find include src bpf cli tests bench examples \
 mapfile -t compiled < <(printf '%s\n' "${sources[@]}" |
 	grep '^\(src\|cli\)/.*\.c$')
 mapfile -t scripts < <(grep -rlE '^#!.*/(env )?(ba)?sh' Makefile .ci scripts \
-	tests bench examples)
+	tests bench examples bpf)
 mapfile -t pages < <(find man -name '*.[1-8]' | sort)
 failed=0
 
