@@ -4,10 +4,11 @@
  * none of its locks and costs the same whatever the count; and counts the
  * calls that the kernel refuses for want of memory or mappings, by process.
  *
- * An iterator over tasks (Linux 5.8) writes a record for each process. A
- * program at the end of every system call fills the table of refusals: the one
- * place that is there on both CPUs from 5.5 on, without tracefs, kprobes or
- * trampolines. It is loaded only when somebody asks for refusals.
+ * An iterator over tasks (Linux 5.8) writes a record for each process. The
+ * table of refusals is filled, when somebody asks for it, by programs at the
+ * end of the six functions (fexit; 5.5, on aarch64 6.0), which cost other calls
+ * nothing; or, where the kernel has no trampolines, by one on the raw
+ * tracepoint at the end of every system call (5.5).
  */
 #include "vmlinux.h"
 
@@ -155,17 +156,16 @@ static __always_inline void note_refusal(enum sf_call call)
 		__sync_fetch_and_add(&r->nr[call], 1);
 }
 
-/* brk() has no error: it returns where the break is, moved or not. */
-SEC("tp_btf/sys_exit")
-int note_error(__u64 *ctx)
+/*
+ * A call ends; ctx has its registers and its result. brk() has no error: it
+ * returns where the break is, moved or not.
+ */
+static __always_inline int note_end(const __u64 *ctx, enum sf_call call)
 {
 	const struct pt_regs *regs = (const void *)ctx[0];
-	enum sf_call call = syscall_kind(regs);
 	long result = (long)ctx[1];
 	int refused;
 
-	if (call == SF_CALL_NR)
-		return 0;
 	if (call == SF_CALL_BRK)
 		refused = syscall_first(regs) > (unsigned long)result;
 	else
@@ -173,4 +173,28 @@ int note_error(__u64 *ctx)
 	if (refused)
 		note_refusal(call);
 	return 0;
+}
+
+/* The whole name depends on the CPU and is given when it is loaded. */
+#define AT_END_OF(name, call)               \
+	SEC("fexit/sys_" #name)             \
+	int end_##name(__u64 *ctx)          \
+	{                                   \
+		return note_end(ctx, call); \
+	}
+
+AT_END_OF(mmap, SF_CALL_MMAP)
+AT_END_OF(munmap, SF_CALL_MUNMAP)
+AT_END_OF(mprotect, SF_CALL_MPROTECT)
+AT_END_OF(mremap, SF_CALL_MREMAP)
+AT_END_OF(madvise, SF_CALL_MADVISE)
+AT_END_OF(brk, SF_CALL_BRK)
+
+/* In place of them all. */
+SEC("tp_btf/sys_exit")
+int end_any(__u64 *ctx)
+{
+	enum sf_call call = syscall_kind((const void *)ctx[0]);
+
+	return call != SF_CALL_NR ? note_end(ctx, call) : 0;
 }

@@ -13,8 +13,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "process.bpf.h"
 #include "process.skel.h"
+
+#if defined(__x86_64__)
+#define SYSCALL "__x64_sys_"
+#else
+#define SYSCALL "__arm64_sys_"
+#endif
 
 #define BTF "/sys/kernel/btf/vmlinux"
 
@@ -22,6 +29,9 @@
 #define NR_READ 512
 
 static_assert(sizeof(struct sf_bpf_process) % 8 == 0, "read as an array");
+
+/* Where refused calls are counted, from the cheapest. */
+enum refusals { AT_THE_CALLS, AT_ANY_CALL, UNCOUNTED };
 
 struct sf_count_bpf {
 	struct process_bpf *skel;
@@ -37,16 +47,43 @@ static int say_nothing(enum libbpf_print_level level, const char *fmt,
 	return 0;
 }
 
+/* Have the programs at the end of the six calls loaded, or not. 0 or -errno. */
+static int choose_ends(const struct process_bpf *skel, bool wanted)
+{
+	const struct {
+		struct bpf_program *program;
+		const char *function;
+	} ends[] = {
+		{ skel->progs.end_mmap, SYSCALL "mmap" },
+		{ skel->progs.end_munmap, SYSCALL "munmap" },
+		{ skel->progs.end_mprotect, SYSCALL "mprotect" },
+		{ skel->progs.end_mremap, SYSCALL "mremap" },
+		{ skel->progs.end_madvise, SYSCALL "madvise" },
+		{ skel->progs.end_brk, SYSCALL "brk" },
+	};
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < SF_NR(ends); i++) {
+		bpf_program__set_autoload(ends[i].program, wanted);
+		if (wanted)
+			err = bpf_program__set_attach_target(ends[i].program, 0,
+							     ends[i].function);
+	}
+	return err;
+}
+
 /* 0 and a loaded program, or -errno. */
-static int load(struct process_bpf **out, bool refusals)
+static int load(struct process_bpf **out, enum refusals how)
 {
 	struct process_bpf *skel = process_bpf__open();
 	int err;
 
 	if (skel == NULL)
 		return -errno;
-	bpf_program__set_autoload(skel->progs.note_error, refusals);
-	err = process_bpf__load(skel);
+	bpf_program__set_autoload(skel->progs.end_any, how == AT_ANY_CALL);
+	err = choose_ends(skel, how == AT_THE_CALLS);
+	if (err == 0)
+		err = process_bpf__load(skel);
 	if (err == 0)
 		err = process_bpf__attach(skel);
 	if (err != 0) {
@@ -77,12 +114,14 @@ int sf_count_bpf_open(struct sf_count_bpf **out, bool refusals,
 
 	libbpf_set_print(say_nothing);
 	if (bpf != NULL && refusals)
-		err = load(&bpf->skel, true);
+		err = load(&bpf->skel, AT_THE_CALLS);
+	if (bpf != NULL && refusals && err != 0)
+		err = load(&bpf->skel, AT_ANY_CALL);
 	if (bpf != NULL && (!refusals || err != 0)) {
 		bpf->no_refusals =
 			refusals ? "this kernel has no tracepoint for it" :
 				   "nobody asked for them";
-		err = load(&bpf->skel, false);
+		err = load(&bpf->skel, UNCOUNTED);
 	}
 	if (err != 0) {
 		*why = explain(err);
