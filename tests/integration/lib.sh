@@ -9,7 +9,7 @@
 # depend on time, chance or the number of the process.
 
 drop_in=$(realpath "$1")
-scratch=$(mktemp -d)
+scratch=$(mktemp -d) || exit 1
 # The programs may leave a folder that can't be written to.
 trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -42,7 +42,7 @@ run() {
 	local result=$scratch/$1
 	shift
 
-	rm -rf "$scratch/work"
+	rm -rf "${scratch:?}/work"
 	mkdir "$scratch/work"
 	(
 		set -e -o pipefail
