@@ -172,6 +172,23 @@ if setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
 	expect_status 3 "nobody by BPF"
 	hold_end
 fi
+# In a namespace of its own a process has other numbers.
+if unshare -pf --mount-proc true 2>/dev/null; then
+	for source in $sources; do
+		run unshare -pf --mount-proc "$surefree" ps --json \
+			--source "$source"
+		expect_json "[(x['pid'], x['command']) for x in $p]" \
+			"[(1, 'surefree')]"
+	done
+fi
+caps=-all,+bpf,+perfmon
+if [ "$sources" != proc ] && setpriv --reuid 65534 --clear-groups \
+	--inh-caps=$caps --ambient-caps=$caps true 2>/dev/null; then
+	run setpriv --reuid 65534 --regid 65534 --clear-groups \
+		--inh-caps=$caps --ambient-caps=$caps \
+		"$surefree" ps --source bpf
+	expect_status 0 "CAP_BPF and CAP_PERFMON"
+fi
 if [ "$sources" != proc ] && unshare -m sh -c \
 	'mount -t tmpfs none /sys/kernel/btf' 2>/dev/null; then
 	# shellcheck disable=SC2016 # for the inner shell
