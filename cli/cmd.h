@@ -74,6 +74,7 @@ int sf_cmd_main(const struct sf_cmd *cmd, int argc, char **argv);
 void sf_cmd_say(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+extern const struct sf_cmd sf_cmd_maps;
 extern const struct sf_cmd sf_cmd_probe;
 extern const struct sf_cmd sf_cmd_run;
 

@@ -6,6 +6,7 @@
 #include "cmd.h"
 
 static const struct sf_cmd *const commands[] = {
+	&sf_cmd_maps,
 	&sf_cmd_probe,
 	&sf_cmd_run,
 	NULL,

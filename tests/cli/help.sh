@@ -38,6 +38,7 @@ helps() {
 }
 
 helps surefree.1
+helps surefree-maps.1 maps
 helps surefree-probe.1 probe
 helps surefree-run.1 run
 for experiment in $("$surefree" probe --help |
