@@ -77,5 +77,6 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 extern const struct sf_cmd sf_cmd_maps;
 extern const struct sf_cmd sf_cmd_probe;
 extern const struct sf_cmd sf_cmd_run;
+extern const struct sf_cmd sf_cmd_squeeze;
 
 #endif

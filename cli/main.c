@@ -6,10 +6,7 @@
 #include "cmd.h"
 
 static const struct sf_cmd *const commands[] = {
-	&sf_cmd_maps,
-	&sf_cmd_probe,
-	&sf_cmd_run,
-	NULL,
+	&sf_cmd_maps, &sf_cmd_probe, &sf_cmd_run, &sf_cmd_squeeze, NULL,
 };
 
 static const struct sf_cmd surefree = {

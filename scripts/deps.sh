@@ -22,6 +22,10 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
+# Optional: what the command has for symbols.
+features='
+libdw-dev:/usr/include/elfutils/libdwfl.h
+'
 testing='
 g++:g++
 '
@@ -78,10 +82,13 @@ present() {
 wanted='' optional=''
 for group; do
 	case $group in
-	build) wanted="$wanted $build" ;;
+	build)
+		wanted="$wanted $build"
+		optional="$optional $features"
+		;;
 	test)
 		wanted="$wanted $build $testing"
-		optional="$optional $programs"
+		optional="$optional $features $programs"
 		;;
 	bench)
 		wanted="$wanted $build $bench"
@@ -90,7 +97,7 @@ for group; do
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $allocators"
+		optional="$optional $features $programs $allocators"
 		;;
 	*) usage ;;
 	esac

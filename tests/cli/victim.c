@@ -2,7 +2,7 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|commit|views COUNT
+ * usage: victim threads|fibers|holes|commit|views COUNT, victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -108,6 +108,24 @@ static int views(size_t nr)
 	return 0;
 }
 
+/* Print how many mappings are left, before anything is mapped. */
+static int spare(size_t limit)
+{
+	char buf[4096];
+	size_t nr = 0;
+	ssize_t len;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	while ((len = read(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < len; i++)
+			nr += buf[i] == '\n';
+	/* [vsyscall] is a line and no mapping; x86_64 has it at most. */
+	nr -= memmem(buf, sizeof(buf), "[vsyscall]", 10) != NULL;
+	close(fd);
+	dprintf(STDOUT_FILENO, "spare %zu\n", limit - nr);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -116,7 +134,7 @@ int main(int argc, char **argv)
 	} ways[] = {
 		{ "threads", threads }, { "fibers", fibers },
 		{ "holes", holes },	{ "commit", commit },
-		{ "views", views },
+		{ "views", views },	{ "spare", spare },
 	};
 	size_t nr = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
 	char byte;
