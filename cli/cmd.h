@@ -79,9 +79,11 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 extern const struct sf_cmd sf_cmd_root;
 
 extern const struct sf_cmd sf_cmd_completion;
+extern const struct sf_cmd sf_cmd_maps;
 extern const struct sf_cmd sf_cmd_probe;
 extern const struct sf_cmd sf_cmd_ps;
 extern const struct sf_cmd sf_cmd_run;
+extern const struct sf_cmd sf_cmd_squeeze;
 extern const struct sf_cmd sf_cmd_top;
 
 #endif

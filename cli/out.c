@@ -15,11 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CELL_LEN  96
-#define LABEL_LEN 30
-#define BOLD	  "\033[1m"
-#define RED	  "\033[31m"
-#define PLAIN	  "\033[0m"
+#define CELL_LEN    96
+#define LABEL_LEN   30
+#define WORDS_WIDTH 76
+#define BOLD	    "\033[1m"
+#define RED	    "\033[31m"
+#define PLAIN	    "\033[0m"
 
 struct sf_cell sf_cell_none(void)
 {
@@ -116,12 +117,30 @@ static const char *cell_text(const struct sf_cell *cell, char *buf)
 	return buf;
 }
 
+/* JSON is UTF-8; a file's name need not be. NULL: no memory. */
+static json_t *text_json(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy;
+
+	if (value != NULL)
+		return value;
+	copy = strdup(text);
+	for (char *at = copy; at != NULL && *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	value = copy != NULL ? json_string(copy) : NULL;
+	free(copy);
+	return value;
+}
+
 static json_t *cell_json(const struct sf_cell *cell)
 {
 	char buf[CELL_LEN];
 
 	switch (cell->kind) {
 	case SF_CELL_TEXT:
+		return text_json(cell->text);
 	case SF_CELL_ADDR:
 		return json_string(cell_text(cell, buf));
 	case SF_CELL_COUNT:
@@ -181,6 +200,31 @@ void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 	vprintf(fmt, ap);
 	va_end(ap);
 	fputs(out->colour ? PLAIN "\n" : "\n", stdout);
+}
+
+void sf_out_heading(const struct sf_out *out, const char *text)
+{
+	if (out->root == NULL)
+		printf("\n%s%s%s\n", out->colour ? BOLD : "", text,
+		       out->colour ? PLAIN : "");
+}
+
+void sf_out_words(const struct sf_out *out, const char *text)
+{
+	int column = 0;
+
+	while (out->root == NULL && *text != '\0') {
+		int len = (int)strcspn(text, " ");
+
+		if (column > 0 && column + 1 + len > WORDS_WIDTH)
+			column = 0;
+		printf("%s%.*s", column == 0 ? "\n  " : " ", len, text);
+		column += len + (column > 0);
+		text += len;
+		text += strspn(text, " ");
+	}
+	if (out->root == NULL)
+		putchar('\n');
 }
 
 void sf_out_value(struct sf_out *out, const char *key, const char *label,

@@ -83,6 +83,10 @@ void sf_out_value(struct sf_out *out, const char *key, const char *label,
 		  struct sf_cell cell);
 void sf_out_table(struct sf_out *out, const struct sf_table *table);
 
+/* In text only: a line above a table, a paragraph after an empty line. */
+void sf_out_heading(const struct sf_out *out, const char *text);
+void sf_out_words(const struct sf_out *out, const char *text);
+
 /* A member of the whole document; not shown in text. */
 void sf_out_top(struct sf_out *out, const char *key, struct sf_cell cell);
 

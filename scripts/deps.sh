@@ -22,11 +22,12 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
-# Optional: what the command uses of BPF and of the terminal.
+# Optional: what the command uses of BPF, of symbols and of the terminal.
 features='
 bpftool:/usr/sbin/bpftool
 clang:clang
 libbpf-dev:/usr/include/bpf/libbpf.h
+libdw-dev:/usr/include/elfutils/libdwfl.h
 libncurses-dev:/usr/include/ncurses.h
 '
 testing='
