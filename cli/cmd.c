@@ -120,9 +120,11 @@ static void print_help(const struct sf_args *args)
 	print_synopsis(args);
 	if (args->cmd->subs != NULL) {
 		printf("\nCommands:\n");
-		for (sub = args->cmd->subs; *sub != NULL; sub++)
-			printf("  %-*s %s\n", HELP_COLUMN, (*sub)->name,
-			       (*sub)->summary);
+		for (sub = args->cmd->subs; *sub != NULL; sub++) {
+			if (!(*sub)->hidden)
+				printf("  %-*s %s\n", HELP_COLUMN, (*sub)->name,
+				       (*sub)->summary);
+		}
 	}
 	printf("\nOptions:\n");
 	for (opt = opts_of(args->cmd); opt->name != NULL; opt++)

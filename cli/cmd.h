@@ -64,6 +64,7 @@ struct sf_cmd {
 	const struct sf_cmd *const *subs; /* ends with NULL; NULL: none */
 	const char *examples[2];
 	bool replaces; /* runs another program in this process */
+	bool hidden;   /* not in the list of commands: not for people */
 	/* Returns enum sf_exit. NULL: one of subs must be named. */
 	int (*run)(const struct sf_args *args);
 };
@@ -75,7 +76,15 @@ int sf_cmd_main(const struct sf_cmd *cmd, int argc, char **argv);
 void sf_cmd_say(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* surefree itself, with all of the others below it. */
+extern const struct sf_cmd sf_cmd_root;
+
+extern const struct sf_cmd sf_cmd_completion;
+extern const struct sf_cmd sf_cmd_maps;
 extern const struct sf_cmd sf_cmd_probe;
+extern const struct sf_cmd sf_cmd_ps;
 extern const struct sf_cmd sf_cmd_run;
+extern const struct sf_cmd sf_cmd_squeeze;
+extern const struct sf_cmd sf_cmd_top;
 
 #endif

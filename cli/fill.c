@@ -22,43 +22,59 @@
 #define TRIES 8
 #define SLACK ((size_t)16) /* islands to correct with */
 
-static int set_page(struct sf_fill *fill, size_t page, int prot)
+static int set_here(void *arg, size_t page, size_t nr, int prot)
 {
-	char *addr = fill->addr + page * fill->page_len;
+	const struct sf_fill *fill = arg;
+	int err = 0;
 
-	return mprotect(addr, fill->page_len, prot) == 0 ? 0 : -errno;
+	for (; nr > 0 && err == 0; nr--, page += 2)
+		err = mprotect(fill->addr + page * fill->page_len,
+			       fill->page_len, prot) == 0 ?
+			      0 :
+			      -errno;
+	return err;
 }
+
+static int count_here(void *arg, size_t *nr)
+{
+	(void)arg;
+	return sf_maps_count(0, nr);
+}
+
+static const struct sf_fill_hands here = { set_here, count_here };
 
 static int set_tail(struct sf_fill *fill, bool on)
 {
 	size_t last = fill->len / fill->page_len - 1;
-	int err = set_page(fill, last, on ? PROT_READ : PROT_NONE);
+	int err = fill->hands->set(fill->arg, last, 1,
+				   on ? PROT_READ : PROT_NONE);
 
 	if (err == 0)
 		fill->tail = on;
 	return err;
 }
 
-/* Two mappings more. Page 0 and the one before the tail stay as they are. */
-static int add_island(struct sf_fill *fill)
+/* Two mappings more each. Page 0 and the one before the tail stay. */
+static int add_islands(struct sf_fill *fill, size_t nr)
 {
 	size_t page = 2 * fill->nr_islands + 1;
 	int err;
 
-	if (page + 2 >= fill->len / fill->page_len)
+	if (page + 2 * nr >= fill->len / fill->page_len)
 		return -EBUSY;
-	err = set_page(fill, page, PROT_READ);
+	err = fill->hands->set(fill->arg, page, nr, PROT_READ);
 	if (err == 0)
-		fill->nr_islands++;
+		fill->nr_islands += nr;
 	return err;
 }
 
-static int remove_island(struct sf_fill *fill)
+static int remove_islands(struct sf_fill *fill, size_t nr)
 {
-	if (fill->nr_islands == 0)
+	if (fill->nr_islands < nr)
 		return -ERANGE;
-	fill->nr_islands--;
-	return set_page(fill, 2 * fill->nr_islands + 1, PROT_NONE);
+	fill->nr_islands -= nr;
+	return fill->hands->set(fill->arg, 2 * fill->nr_islands + 1, nr,
+				PROT_NONE);
 }
 
 /* Use up missing mappings; below 0, give some back. */
@@ -66,30 +82,33 @@ static int adjust(struct sf_fill *fill, long missing)
 {
 	int err = 0;
 
-	while (err == 0 && missing < 0) {
-		if (fill->tail && missing == -1)
-			return set_tail(fill, false);
-		err = remove_island(fill);
-		missing += 2;
+	if (fill->tail && missing == -1)
+		return set_tail(fill, false);
+	if (missing < 0) {
+		size_t nr = ((size_t)-missing + 1) / 2;
+
+		err = remove_islands(fill, nr);
+		missing += 2 * (long)nr;
+	} else if (missing >= 2) {
+		err = add_islands(fill, (size_t)missing / 2);
+		missing %= 2;
 	}
-	for (; err == 0 && missing >= 2; missing -= 2)
-		err = add_island(fill);
 	if (err != 0 || missing == 0)
 		return err;
 	if (!fill->tail)
 		return set_tail(fill, true);
 	err = set_tail(fill, false);
-	return err != 0 ? err : add_island(fill);
+	return err != 0 ? err : add_islands(fill, 1);
 }
 
 /* Adjust until the kernel's count says that spare are left. */
-static int settle(struct sf_fill *fill, size_t limit, size_t spare)
+int sf_fill_settle(struct sf_fill *fill, size_t limit, size_t spare)
 {
 	size_t nr;
 	int err, i;
 
 	for (i = 0; i < TRIES; i++) {
-		err = sf_maps_count(0, &nr);
+		err = fill->hands->count(fill->arg, &nr);
 		if (err != 0)
 			return err;
 		if (nr + spare == limit)
@@ -101,14 +120,10 @@ static int settle(struct sf_fill *fill, size_t limit, size_t spare)
 	return -EBUSY;
 }
 
-/* How many to use up into *missing, the limit into *limit. 0 or -errno. */
-static int look(size_t spare, size_t *limit, size_t *missing)
+int sf_fill_look(size_t nr, size_t spare, size_t *limit, size_t *missing)
 {
-	size_t nr;
 	int err = sf_limit_mappings(limit);
 
-	if (err == 0)
-		err = sf_maps_count(0, &nr);
 	if (err != 0)
 		return err;
 	if (nr > *limit || spare > *limit - nr)
@@ -119,30 +134,45 @@ static int look(size_t spare, size_t *limit, size_t *missing)
 	return *missing * SF_FILL_COST <= sf_avail_memory() ? 0 : -ENOMEM;
 }
 
+size_t sf_fill_len(size_t missing, size_t page_len)
+{
+	return (missing + 2 * SLACK) * page_len;
+}
+
+static int look_here(size_t spare, size_t *limit, size_t *missing)
+{
+	size_t nr;
+	int err = sf_maps_count(0, &nr);
+
+	return err == 0 ? sf_fill_look(nr, spare, limit, missing) : err;
+}
+
 int sf_fill_check(size_t spare)
 {
 	size_t limit, missing;
 
-	return look(spare, &limit, &missing);
+	return look_here(spare, &limit, &missing);
 }
 
 int sf_fill_up(struct sf_fill *fill, size_t spare)
 {
 	size_t limit, missing;
-	int err = look(spare, &limit, &missing);
+	int err = look_here(spare, &limit, &missing);
 
 	*fill = (struct sf_fill){ 0 };
 	if (err != 0 || missing == 0)
 		return err;
 	fill->page_len = (size_t)sysconf(_SC_PAGESIZE);
-	fill->len = (missing + 2 * SLACK) * fill->page_len;
+	fill->hands = &here;
+	fill->arg = fill;
+	fill->len = sf_fill_len(missing, fill->page_len);
 	fill->addr = mmap(NULL, fill->len, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (fill->addr == MAP_FAILED) {
 		*fill = (struct sf_fill){ 0 };
 		return -ENOMEM;
 	}
-	err = settle(fill, limit, spare);
+	err = sf_fill_settle(fill, limit, spare);
 	if (err != 0)
 		sf_fill_empty(fill);
 	return err;

@@ -23,7 +23,16 @@
 #define SF_FILL_MAX  ((size_t)8 << 20) /* mappings; half a minute */
 #define SF_FILL_COST ((size_t)320)     /* kernel memory for one of them */
 
+/* What changes mappings and counts them: of this process, or of another. */
+struct sf_fill_hands {
+	/* Give nr pages a protection, every second one from page on. */
+	int (*set)(void *arg, size_t page, size_t nr, int prot);
+	int (*count)(void *arg, size_t *nr);
+};
+
 struct sf_fill {
+	const struct sf_fill_hands *hands;
+	void *arg;
 	char *addr;
 	size_t len;
 	size_t page_len;
@@ -43,6 +52,16 @@ int sf_fill_check(size_t spare);
 
 /* Give them back. Cannot fail, not at the limit either. */
 void sf_fill_empty(struct sf_fill *fill);
+
+/*
+ * For other hands. How many to use up, of nr that there are, into *missing; the
+ * limit into *limit. 0 or an error as above. Then, in fill->len bytes that are
+ * inaccessible and untouched, use up mappings until the count is limit - spare;
+ * sf_fill_len() is what that needs.
+ */
+int sf_fill_look(size_t nr, size_t spare, size_t *limit, size_t *missing);
+size_t sf_fill_len(size_t missing, size_t page_len);
+int sf_fill_settle(struct sf_fill *fill, size_t limit, size_t spare);
 
 /* What an error of sf_fill_up() means, one phrase with the remedy. */
 const char *sf_fill_why(int err);

@@ -6,12 +6,11 @@
 #include "cmd.h"
 
 static const struct sf_cmd *const commands[] = {
-	&sf_cmd_probe,
-	&sf_cmd_run,
-	NULL,
+	&sf_cmd_completion, &sf_cmd_maps,    &sf_cmd_probe, &sf_cmd_ps,
+	&sf_cmd_run,	    &sf_cmd_squeeze, &sf_cmd_top,   NULL,
 };
 
-static const struct sf_cmd surefree = {
+const struct sf_cmd sf_cmd_root = {
 	.name = "surefree",
 	.summary = "Look at the limit on mappings and at what it does",
 	.subs = commands,
@@ -23,5 +22,5 @@ static const struct sf_cmd surefree = {
 
 int main(int argc, char **argv)
 {
-	return sf_cmd_main(&surefree, argc, argv);
+	return sf_cmd_main(&sf_cmd_root, argc, argv);
 }

@@ -15,11 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CELL_LEN  96
-#define LABEL_LEN 30
-#define BOLD	  "\033[1m"
-#define RED	  "\033[31m"
-#define PLAIN	  "\033[0m"
+#define CELL_LEN    96
+#define LABEL_LEN   30
+#define WORDS_WIDTH 76
+#define BOLD	    "\033[1m"
+#define RED	    "\033[31m"
+#define PLAIN	    "\033[0m"
 
 struct sf_cell sf_cell_none(void)
 {
@@ -46,6 +47,11 @@ struct sf_cell sf_cell_size(uint64_t len)
 struct sf_cell sf_cell_share(double share)
 {
 	return (struct sf_cell){ .kind = SF_CELL_SHARE, .share = share };
+}
+
+struct sf_cell sf_cell_number(double number)
+{
+	return (struct sf_cell){ .kind = SF_CELL_NUMBER, .share = number };
 }
 
 struct sf_cell sf_cell_bool(bool yes)
@@ -80,13 +86,12 @@ char *sf_out_size_text(uint64_t len, char *buf, size_t buf_len)
 	return buf;
 }
 
-/* What text shows for a cell, in buf of CELL_LEN bytes. */
+/* What text shows for a cell: its own text, or buf of CELL_LEN bytes. */
 static const char *cell_text(const struct sf_cell *cell, char *buf)
 {
 	switch (cell->kind) {
 	case SF_CELL_TEXT:
-		snprintf(buf, CELL_LEN, "%s", cell->text);
-		break;
+		return cell->text;
 	case SF_CELL_COUNT:
 		snprintf(buf, CELL_LEN, "%" PRIu64, cell->nr);
 		break;
@@ -95,6 +100,9 @@ static const char *cell_text(const struct sf_cell *cell, char *buf)
 		break;
 	case SF_CELL_SHARE:
 		snprintf(buf, CELL_LEN, "%.1f %%", 100 * cell->share);
+		break;
+	case SF_CELL_NUMBER:
+		snprintf(buf, CELL_LEN, "%.1f", cell->share);
 		break;
 	case SF_CELL_BOOL:
 		snprintf(buf, CELL_LEN, "%s", cell->nr != 0 ? "yes" : "no");
@@ -109,18 +117,37 @@ static const char *cell_text(const struct sf_cell *cell, char *buf)
 	return buf;
 }
 
+/* JSON is UTF-8; a file's name need not be. NULL: no memory. */
+static json_t *text_json(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy;
+
+	if (value != NULL)
+		return value;
+	copy = strdup(text);
+	for (char *at = copy; at != NULL && *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	value = copy != NULL ? json_string(copy) : NULL;
+	free(copy);
+	return value;
+}
+
 static json_t *cell_json(const struct sf_cell *cell)
 {
 	char buf[CELL_LEN];
 
 	switch (cell->kind) {
 	case SF_CELL_TEXT:
+		return text_json(cell->text);
 	case SF_CELL_ADDR:
 		return json_string(cell_text(cell, buf));
 	case SF_CELL_COUNT:
 	case SF_CELL_SIZE:
 		return json_integer((json_int_t)cell->nr);
 	case SF_CELL_SHARE:
+	case SF_CELL_NUMBER:
 		return json_real(cell->share);
 	case SF_CELL_BOOL:
 		return json_boolean(cell->nr != 0);
@@ -175,6 +202,31 @@ void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 	fputs(out->colour ? PLAIN "\n" : "\n", stdout);
 }
 
+void sf_out_heading(const struct sf_out *out, const char *text)
+{
+	if (out->root == NULL)
+		printf("\n%s%s%s\n", out->colour ? BOLD : "", text,
+		       out->colour ? PLAIN : "");
+}
+
+void sf_out_words(const struct sf_out *out, const char *text)
+{
+	int column = 0;
+
+	while (out->root == NULL && *text != '\0') {
+		int len = (int)strcspn(text, " ");
+
+		if (column > 0 && column + 1 + len > WORDS_WIDTH)
+			column = 0;
+		printf("%s%.*s", column == 0 ? "\n  " : " ", len, text);
+		column += len + (column > 0);
+		text += len;
+		text += strspn(text, " ");
+	}
+	if (out->root == NULL)
+		putchar('\n');
+}
+
 void sf_out_value(struct sf_out *out, const char *key, const char *label,
 		  struct sf_cell cell)
 {
@@ -222,12 +274,12 @@ static void print_cell(const struct sf_out *out, const struct sf_cell *cell,
 		       int width, bool right)
 {
 	char buf[CELL_LEN];
+	const char *text = cell_text(cell, buf);
 	bool red = cell->bad && out->colour;
-
-	int pad = width - (int)strlen(cell_text(cell, buf));
+	int pad = width - (int)strlen(text);
 
 	pad = pad > 0 ? pad : 0;
-	printf("  %*s%s%s%s%*s", right ? pad : 0, "", red ? RED : "", buf,
+	printf("  %*s%s%s%s%*s", right ? pad : 0, "", red ? RED : "", text,
 	       red ? PLAIN : "", right ? 0 : pad, "");
 }
 
@@ -269,35 +321,39 @@ static int column_width(const struct sf_table *table, size_t col)
 	return width;
 }
 
+/* By the first row that has something there. */
 static bool is_number(const struct sf_table *table, size_t col)
 {
-	enum sf_cell_kind kind;
+	enum sf_cell_kind kind = SF_CELL_NONE;
+	size_t row;
 
-	if (table->nr_rows == 0)
-		return false;
-	kind = cell_at(table, 0, col)->kind;
+	for (row = 0; row < table->nr_rows && kind == SF_CELL_NONE; row++)
+		kind = cell_at(table, row, col)->kind;
 	return kind == SF_CELL_COUNT || kind == SF_CELL_SIZE ||
-	       kind == SF_CELL_SHARE;
+	       kind == SF_CELL_SHARE || kind == SF_CELL_NUMBER;
 }
 
 static void table_rows(const struct sf_out *out, const struct sf_table *table)
 {
+	int width[SF_COLUMNS_MAX];
+	bool right[SF_COLUMNS_MAX];
 	struct sf_cell title;
 	size_t row, col;
-	int width;
 
+	for (col = 0; col < table->nr_columns; col++) {
+		bool last = col + 1 == table->nr_columns;
+
+		right[col] = is_number(table, col);
+		width[col] = last && !right[col] ? 0 : column_width(table, col);
+	}
 	/* Row 0 is the titles, row n the cells n - 1. */
 	for (row = 0; row <= table->nr_rows; row++) {
 		for (col = 0; col < table->nr_columns; col++) {
-			width = col + 1 < table->nr_columns ||
-						is_number(table, col) ?
-					column_width(table, col) :
-					0;
 			title = sf_cell_text(table->columns[col].title);
 			print_cell(out,
 				   row == 0 ? &title :
 					      cell_at(table, row - 1, col),
-				   width, is_number(table, col));
+				   width[col], right[col]);
 		}
 		putchar('\n');
 	}

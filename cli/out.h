@@ -20,20 +20,21 @@
 #include <stdint.h>
 
 enum sf_cell_kind {
-	SF_CELL_NONE,  /* "-", null */
-	SF_CELL_TEXT,  /* not copied */
-	SF_CELL_COUNT, /* integer */
-	SF_CELL_SIZE,  /* bytes; "1.5 MiB", 1572864 */
-	SF_CELL_SHARE, /* 0.5: "50.0 %", 0.5 */
-	SF_CELL_BOOL,  /* "yes", true */
-	SF_CELL_ADDR,  /* "0x7f0000000000" in both */
+	SF_CELL_NONE,	/* "-", null */
+	SF_CELL_TEXT,	/* not copied */
+	SF_CELL_COUNT,	/* integer */
+	SF_CELL_SIZE,	/* bytes; "1.5 MiB", 1572864 */
+	SF_CELL_SHARE,	/* 0.5: "50.0 %", 0.5 */
+	SF_CELL_NUMBER, /* with a fraction, perhaps negative; "0.5", 0.5 */
+	SF_CELL_BOOL,	/* "yes", true */
+	SF_CELL_ADDR,	/* "0x7f0000000000" in both */
 };
 
 struct sf_cell {
 	enum sf_cell_kind kind;
 	bool bad; /* red on a terminal */
 	uint64_t nr;
-	double share;
+	double share; /* or number */
 	const char *text;
 };
 
@@ -42,10 +43,12 @@ struct sf_column {
 	const char *title;
 };
 
+#define SF_COLUMNS_MAX 24
+
 struct sf_table {
 	const char *key;
 	const struct sf_column *columns;
-	size_t nr_columns;
+	size_t nr_columns;	     /* 1 to SF_COLUMNS_MAX */
 	const struct sf_cell *cells; /* nr_rows times nr_columns, by rows */
 	size_t nr_rows;
 	/* Text shows rows side by side, headed by their first cell. */
@@ -64,6 +67,7 @@ struct sf_cell sf_cell_text(const char *text); /* NULL: none */
 struct sf_cell sf_cell_count(uint64_t nr);
 struct sf_cell sf_cell_size(uint64_t len);
 struct sf_cell sf_cell_share(double share);
+struct sf_cell sf_cell_number(double number);
 struct sf_cell sf_cell_bool(bool yes);
 struct sf_cell sf_cell_addr(uint64_t addr);
 /* The same cell, marked as bad if so. */
@@ -78,6 +82,10 @@ void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 void sf_out_value(struct sf_out *out, const char *key, const char *label,
 		  struct sf_cell cell);
 void sf_out_table(struct sf_out *out, const struct sf_table *table);
+
+/* In text only: a line above a table, a paragraph after an empty line. */
+void sf_out_heading(const struct sf_out *out, const char *text);
+void sf_out_words(const struct sf_out *out, const char *text);
 
 /* A member of the whole document; not shown in text. */
 void sf_out_top(struct sf_out *out, const char *key, struct sf_cell cell);

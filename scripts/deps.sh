@@ -22,14 +22,22 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
+# Optional: what the command uses of BPF, of symbols and of the terminal.
+features='
+bpftool:/usr/sbin/bpftool
+clang:clang
+libbpf-dev:/usr/include/bpf/libbpf.h
+libdw-dev:/usr/include/elfutils/libdwfl.h
+libncurses-dev:/usr/include/ncurses.h
+'
 testing='
 g++:g++
 '
 bench='
 gnuplot-nox:gnuplot
 '
-# Optional: programs that tests/integration and bench/programs run, allocators
-# that bench/malloc compares with. Servers, and what is large, for ci only.
+# Optional: programs that tests and bench/programs run, allocators that
+# bench/malloc compares with. Servers, and what is large, for ci only.
 programs='
 apache2-utils:ab
 curl:curl
@@ -43,6 +51,8 @@ redis-tools:redis-benchmark
 ruby:ruby
 sqlite3:sqlite3
 strace:strace
+tmux:tmux
+zsh:zsh
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
 '
 ci_programs='
@@ -92,10 +102,13 @@ present() {
 wanted='' optional=''
 for group; do
 	case $group in
-	build) wanted="$wanted $build" ;;
+	build)
+		wanted="$wanted $build"
+		optional="$optional $features"
+		;;
 	test)
 		wanted="$wanted $build $testing"
-		optional="$optional $programs"
+		optional="$optional $features $programs"
 		;;
 	bench)
 		wanted="$wanted $build $bench"
@@ -104,7 +117,7 @@ for group; do
 	kernels) wanted="$wanted $build $kernels" ;;
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
-		optional="$optional $programs $ci_programs $allocators"
+		optional="$optional $features $programs $ci_programs $allocators"
 		;;
 	*) usage ;;
 	esac

@@ -11,12 +11,12 @@ shift
 [ $# -gt 0 ] || set -- format lists tidy cppcheck shell man
 cd "$(dirname "$0")/.." || exit 1
 
-mapfile -t sources < <(find include src cli tests bench examples \
+mapfile -t sources < <(find include src bpf cli tests bench examples \
 	-name '*.[ch]' | sort)
 mapfile -t compiled < <(printf '%s\n' "${sources[@]}" |
 	grep '^\(src\|cli\)/.*\.c$')
 mapfile -t scripts < <(grep -rlE '^#!.*/(env )?(ba)?sh' Makefile .ci scripts \
-	tests bench examples)
+	tests bench examples bpf)
 mapfile -t pages < <(find man -name '*.[1-8]' | sort)
 failed=0
 

@@ -50,4 +50,8 @@ ${CC:-cc} -static -DVERSION="\"$version\"" "$here/installed.c" \
 
 if [ -x "$prefix/bin/surefree" ]; then
 	"$prefix/bin/surefree" --help >/dev/null || fail "surefree --help"
+	for file in bash-completion/completions/surefree \
+		zsh/site-functions/_surefree man/man1/surefree-top.1; do
+		[ -s "$prefix/share/$file" ] || fail "not installed: $file"
+	done
 fi

@@ -12,6 +12,9 @@
 
 #include "os/proc.h"
 
+/* About what the kernel gives at a read: a page of text. */
+#define LINES_BETWEEN_PAUSES 64
+
 static int open_maps(pid_t pid, struct sf_proc *proc)
 {
 	char path[40];
@@ -30,7 +33,8 @@ static int no_process(int err)
 	return err == -ENOENT ? -ESRCH : err;
 }
 
-int sf_maps_count(pid_t pid, size_t *out)
+int sf_maps_count_paced(pid_t pid, size_t *out, void (*pause)(void *arg),
+			void *arg)
 {
 	struct sf_proc proc;
 	size_t nr = 0;
@@ -42,13 +46,21 @@ int sf_maps_count(pid_t pid, size_t *out)
 	if (err != 0)
 		return no_process(err);
 	/* [vsyscall] always stands at this address. */
-	while ((got = sf_proc_line(&proc, &line)) == 1)
+	while ((got = sf_proc_line(&proc, &line)) == 1) {
 		nr += !sf_proc_starts(line, "ffffffffff600000-", &rest);
+		if (pause != NULL && nr % LINES_BETWEEN_PAUSES == 0)
+			pause(arg);
+	}
 	sf_proc_close(&proc);
 	if (got < 0)
 		return no_process(got);
 	*out = nr;
 	return 0;
+}
+
+int sf_maps_count(pid_t pid, size_t *out)
+{
+	return sf_maps_count_paced(pid, out, NULL, NULL);
 }
 
 /* "start-end rwxp ..." */

@@ -23,6 +23,13 @@ struct sf_mapping {
  */
 int sf_maps_count(pid_t pid, size_t *out);
 
+/*
+ * The same, with pause(arg) called after every few dozen lines, while nothing
+ * of the process is held: reading them takes a lock that its mmap() waits for.
+ */
+int sf_maps_count_paced(pid_t pid, size_t *out, void (*pause)(void *arg),
+			void *arg);
+
 /* Find this process's mapping that holds addr. 0, -ENOENT or -errno. */
 int sf_maps_find(uintptr_t addr, struct sf_mapping *out);
 

@@ -42,8 +42,12 @@ helps() {
 }
 
 helps surefree.1
+helps surefree-maps.1 maps
 helps surefree-probe.1 probe
+helps surefree-ps.1 ps
 helps surefree-run.1 run
+helps surefree-squeeze.1 squeeze
+helps surefree-top.1 top
 for experiment in $("$surefree" probe --help |
 	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
 	helps surefree-probe.1 probe "$experiment"

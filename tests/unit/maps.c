@@ -37,6 +37,24 @@ static void the_count_is_the_kernels(void)
 	test_unfill();
 }
 
+static void note_pause(void *arg)
+{
+	++*(size_t *)arg;
+}
+
+static void a_paced_count_is_the_same_and_pauses(void)
+{
+	size_t nr = 0;
+	size_t nr_pauses = 0;
+
+	if (!test_fill(2))
+		return;
+	CHECK_EQ(sf_maps_count_paced(0, &nr, note_pause, &nr_pauses), 0);
+	CHECK_EQ(nr, test_limit() - 2);
+	CHECK(nr_pauses >= nr / 100);
+	test_unfill();
+}
+
 static void another_process_is_counted(void)
 {
 	int fds[2];
@@ -147,6 +165,8 @@ static void touched_pages_are_told_apart(void)
 
 static const struct test tests[] = {
 	{ "the count is the kernel's", the_count_is_the_kernels },
+	{ "a paced count is the same, and pauses",
+	  a_paced_count_is_the_same_and_pauses },
 	{ "another process is counted", another_process_is_counted },
 	{ "a mapping is found by any address",
 	  a_mapping_is_found_by_any_address },

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A system call as its registers show it, in a program on the raw tracepoint
+ * sys_exit. To be included after vmlinux.h; built for one CPU.
+ */
+#ifndef SF_BPF_SYSCALL_BPF_H
+#define SF_BPF_SYSCALL_BPF_H
+
+#include "process.bpf.h"
+
+#if defined(__TARGET_ARCH_x86)
+
+/* 32-bit programs have other numbers; theirs are not looked at. */
+#define USER32_CS 0x23
+
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+	return (regs->cs & 0xffff) == USER32_CS ? -1 : (long)regs->orig_ax;
+}
+
+static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
+{
+	return regs->di;
+}
+
+#define NR_MMAP	    9
+#define NR_MPROTECT 10
+#define NR_MUNMAP   11
+#define NR_BRK	    12
+#define NR_MREMAP   25
+#define NR_MADVISE  28
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define PSR_MODE32_BIT 0x10
+
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+	return (regs->pstate & PSR_MODE32_BIT) != 0 ? -1 : regs->syscallno;
+}
+
+/* The register itself holds the result by now. */
+static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
+{
+	return regs->orig_x0;
+}
+
+#define NR_BRK	    214
+#define NR_MUNMAP   215
+#define NR_MREMAP   216
+#define NR_MMAP	    222
+#define NR_MPROTECT 226
+#define NR_MADVISE  233
+
+#endif
+
+/* Which of the memory calls this is; SF_CALL_NR: none. */
+static __always_inline enum sf_call syscall_kind(const struct pt_regs *regs)
+{
+	switch (syscall_number(regs)) {
+	case NR_MMAP:
+		return SF_CALL_MMAP;
+	case NR_MUNMAP:
+		return SF_CALL_MUNMAP;
+	case NR_MPROTECT:
+		return SF_CALL_MPROTECT;
+	case NR_MREMAP:
+		return SF_CALL_MREMAP;
+	case NR_MADVISE:
+		return SF_CALL_MADVISE;
+	case NR_BRK:
+		return SF_CALL_BRK;
+	}
+	return SF_CALL_NR;
+}
+
+#endif

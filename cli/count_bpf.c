@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Loads bpf/process.bpf.c and reads what its iterator writes. libbpf's own
+ * words are for developers: they are dropped, and ours name the remedy.
+ */
+#include "count_bpf.h"
+
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "process.bpf.h"
+#include "process.skel.h"
+
+#if defined(__x86_64__)
+#define SYSCALL "__x64_sys_"
+#else
+#define SYSCALL "__arm64_sys_"
+#endif
+
+#define BTF "/sys/kernel/btf/vmlinux"
+
+/* The kernel gives 8 pages at most in a read, and a whole record at least. */
+#define NR_READ 512
+
+static_assert(sizeof(struct sf_bpf_process) % 8 == 0, "read as an array");
+
+/* Where refused calls are counted, from the cheapest. */
+enum refusals { AT_THE_CALLS, AT_ANY_CALL, UNCOUNTED };
+
+struct sf_count_bpf {
+	struct process_bpf *skel;
+	const char *no_refusals;
+};
+
+static int say_nothing(enum libbpf_print_level level, const char *fmt,
+		       va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+/* Have the programs at the end of the six calls loaded, or not. 0 or -errno. */
+static int choose_ends(const struct process_bpf *skel, bool wanted)
+{
+	const struct {
+		struct bpf_program *program;
+		const char *function;
+	} ends[] = {
+		{ skel->progs.end_mmap, SYSCALL "mmap" },
+		{ skel->progs.end_munmap, SYSCALL "munmap" },
+		{ skel->progs.end_mprotect, SYSCALL "mprotect" },
+		{ skel->progs.end_mremap, SYSCALL "mremap" },
+		{ skel->progs.end_madvise, SYSCALL "madvise" },
+		{ skel->progs.end_brk, SYSCALL "brk" },
+	};
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < SF_NR(ends); i++) {
+		bpf_program__set_autoload(ends[i].program, wanted);
+		if (wanted)
+			err = bpf_program__set_attach_target(ends[i].program, 0,
+							     ends[i].function);
+	}
+	return err;
+}
+
+/* 0 and a loaded program, or -errno. */
+static int load(struct process_bpf **out, enum refusals how)
+{
+	struct process_bpf *skel = process_bpf__open();
+	int err;
+
+	if (skel == NULL)
+		return -errno;
+	bpf_program__set_autoload(skel->progs.end_any, how == AT_ANY_CALL);
+	err = choose_ends(skel, how == AT_THE_CALLS);
+	if (err == 0)
+		err = process_bpf__load(skel);
+	if (err == 0)
+		err = process_bpf__attach(skel);
+	if (err != 0) {
+		process_bpf__destroy(skel);
+		return err;
+	}
+	*out = skel;
+	return 0;
+}
+
+static const char *explain(int err)
+{
+	if (err == -EPERM || err == -EACCES)
+		return "BPF needs root, or CAP_BPF and CAP_PERFMON";
+	if (access(BTF, R_OK) != 0)
+		return "BPF needs " BTF
+		       " (CONFIG_DEBUG_INFO_BTF), which this kernel lacks";
+	if (err == -ENOMEM)
+		return "there is not enough memory for BPF";
+	return "this kernel does not take our BPF program; it needs 5.11";
+}
+
+int sf_count_bpf_open(struct sf_count_bpf **out, bool refusals,
+		      const char **why)
+{
+	struct sf_count_bpf *bpf = calloc(1, sizeof(*bpf));
+	int err = -ENOMEM;
+
+	libbpf_set_print(say_nothing);
+	if (bpf != NULL && refusals)
+		err = load(&bpf->skel, AT_THE_CALLS);
+	if (bpf != NULL && refusals && err != 0)
+		err = load(&bpf->skel, AT_ANY_CALL);
+	if (bpf != NULL && (!refusals || err != 0)) {
+		bpf->no_refusals =
+			refusals ? "this kernel has no tracepoint for it" :
+				   "nobody asked for them";
+		err = load(&bpf->skel, UNCOUNTED);
+	}
+	if (err != 0) {
+		*why = explain(err);
+		free(bpf);
+		return err;
+	}
+	*out = bpf;
+	return 0;
+}
+
+void sf_count_bpf_close(struct sf_count_bpf *bpf)
+{
+	process_bpf__destroy(bpf->skel);
+	free(bpf);
+}
+
+const char *sf_count_bpf_no_refusals(const struct sf_count_bpf *bpf)
+{
+	return bpf->no_refusals;
+}
+
+static int take_records(const struct sf_bpf_process *processes, size_t len,
+			int (*take)(void *arg, const struct sf_bpf_process *p),
+			void *arg)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < len / sizeof(*processes); i++)
+		err = take(arg, &processes[i]);
+	return err;
+}
+
+/* What an iterator writes from here on. As sf_count_bpf_read(). */
+static int read_iterator(int link_fd,
+			 int (*take)(void *arg, const struct sf_bpf_process *p),
+			 void *arg)
+{
+	struct sf_bpf_process processes[NR_READ];
+	int fd = bpf_iter_create(link_fd);
+	ssize_t len = 1;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	/* The kernel never cuts a record in two. */
+	while (err == 0 && len > 0) {
+		len = read(fd, processes, sizeof(processes));
+		if (len < 0 && (errno == EINTR || errno == EAGAIN))
+			len = 1;
+		else if (len < 0)
+			err = -errno;
+		else
+			err = take_records(processes, (size_t)len, take, arg);
+	}
+	close(fd);
+	return err;
+}
+
+/*
+ * An iterator over one process. Kernels before 6.1 refuse it. The kernel's
+ * struct of this is not in the headers of every system that has libbpf.
+ */
+static struct bpf_link *attach_to(struct sf_count_bpf *bpf, pid_t pid)
+{
+	struct {
+		uint32_t tid, pid, pid_fd;
+	} only = { .pid = (uint32_t)pid };
+	struct bpf_iter_attach_opts opts = {
+		.sz = sizeof(opts),
+		.link_info = (void *)&only,
+		.link_info_len = sizeof(only),
+	};
+	struct bpf_link *link = bpf_program__attach_iter(bpf->skel->progs.count,
+							 &opts);
+
+	return libbpf_get_error(link) == 0 ? link : NULL;
+}
+
+int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
+		      size_t nr_pids,
+		      int (*take)(void *arg, const struct sf_bpf_process *p),
+		      void *arg)
+{
+	int all = bpf_link__fd(bpf->skel->links.count);
+	int err = 0;
+
+	if (nr_pids == 0)
+		return read_iterator(all, take, arg);
+	for (size_t i = 0; err == 0 && i < nr_pids; i++) {
+		struct bpf_link *link = attach_to(bpf, pids[i]);
+
+		if (link == NULL)
+			return i == 0 ? read_iterator(all, take, arg) : -errno;
+		err = read_iterator(bpf_link__fd(link), take, arg);
+		bpf_link__destroy(link);
+	}
+	return err;
+}

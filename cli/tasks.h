@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that are traced, and the processes that they belong to. */
+#ifndef SF_CLI_TASKS_H
+#define SF_CLI_TASKS_H
+
+#include "refused.h"
+
+/* A process from fork() or exec() on. */
+struct sf_process {
+	pid_t pid;
+	size_t nr_tasks;
+	uint64_t nr_calls; /* memory calls */
+	bool squeezed;
+	bool missed;	   /* could not be squeezed, is not tried again */
+	uint64_t trap;	   /* where sf_code_trap is; 0: nowhere */
+	uint8_t code[8];   /* what belongs there */
+	uint64_t resident; /* bytes not released, when last looked at */
+	struct sf_ranges ranges;
+	struct sf_where_cache *where;
+};
+
+/* A thread. */
+struct sf_task {
+	pid_t tid;
+	struct sf_process *process; /* NULL: not known yet; it waits */
+	struct sf_call call;	    /* that it is in */
+	bool again;		    /* makes the call once more */
+};
+
+struct sf_tasks {
+	struct sf_task **by_tid;
+	size_t space;
+	size_t nr;
+};
+
+/* The task of tid, made when there is none; NULL: no memory. */
+struct sf_task *sf_tasks_get(struct sf_tasks *tasks, pid_t tid);
+struct sf_task *sf_tasks_find(const struct sf_tasks *tasks, pid_t tid);
+
+/*
+ * Put a task into a process: that of parent if it is a thread of it, else a new
+ * one that has inherited what parent has. parent may be NULL. False: no memory.
+ */
+bool sf_tasks_join(struct sf_task *task, struct sf_process *parent);
+
+/* The process runs another program. */
+void sf_process_reset(struct sf_process *process);
+
+/* Forget a task; returns the process if that was its last one, to be freed. */
+struct sf_process *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid);
+void sf_process_free(struct sf_process *process);
+void sf_tasks_free(struct sf_tasks *tasks);
+
+#endif

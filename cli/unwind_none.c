@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/* In place of unwind_dw.c where libdw is not built in. */
+#include "where.h"
+
+bool sf_where_has_symbols(void)
+{
+	return false;
+}
+
+struct sf_unwind *sf_unwind_open(pid_t pid)
+{
+	(void)pid;
+	return NULL;
+}
+
+void sf_unwind_close(struct sf_unwind *unwind)
+{
+	(void)unwind;
+}
+
+size_t sf_unwind_stack(struct sf_unwind *unwind, pid_t tid, uint64_t *ip,
+		       size_t max)
+{
+	(void)unwind;
+	(void)tid;
+	(void)ip;
+	(void)max;
+	return 0;
+}
+
+const char *sf_unwind_name(struct sf_unwind *unwind, uint64_t ip,
+			   uint64_t *offset)
+{
+	(void)unwind;
+	(void)ip;
+	(void)offset;
+	return NULL;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stacks of other processes, see where.h. The mappings with code are read when
+ * an address is not in what was read before.
+ */
+#include "where.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mappings.h"
+#include "remote.h"
+
+#define STACK_WORDS 256 /* to search for return addresses */
+
+struct sf_where_cache {
+	struct sf_mappings all;
+	struct sf_unwind *unwind; /* NULL: without libdw */
+};
+
+static const struct sf_vma *find(const struct sf_mappings *all, uint64_t ip)
+{
+	size_t low = 0;
+	size_t high = all->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (ip < all->vma[mid].start)
+			high = mid;
+		else if (ip >= all->vma[mid].end)
+			low = mid + 1;
+		else
+			return &all->vma[mid];
+	}
+	return NULL;
+}
+
+static bool is_code(const struct sf_mappings *all, uint64_t ip)
+{
+	const struct sf_vma *vma = find(all, ip);
+
+	return vma != NULL && (vma->prot & SF_EXEC) != 0;
+}
+
+void sf_where_forget(struct sf_where_cache **cache)
+{
+	if (*cache == NULL)
+		return;
+	sf_unwind_close((*cache)->unwind);
+	sf_mappings_free(&(*cache)->all);
+	free(*cache);
+	*cache = NULL;
+}
+
+/* Read what there is of the process, unless ip is known. */
+static void refresh(struct sf_where_cache **cache, pid_t pid, uint64_t ip)
+{
+	if (*cache != NULL && is_code(&(*cache)->all, ip))
+		return;
+	sf_where_forget(cache);
+	*cache = calloc(1, sizeof(**cache));
+	if (*cache == NULL)
+		return;
+	if (sf_mappings_read(&(*cache)->all, pid, false) != 0)
+		(*cache)->all = (struct sf_mappings){ 0 };
+	(*cache)->unwind = sf_unwind_open(pid);
+}
+
+/* The instruction pointer, and words of the stack that point into code. */
+static size_t search_stack(const struct sf_mappings *all, pid_t tid,
+			   const struct sf_regs *regs, uint64_t *ip, size_t max)
+{
+	uint64_t sp = sf_regs_sp(regs) & ~(uint64_t)7;
+	size_t nr = 0;
+
+	ip[nr++] = sf_regs_ip(regs);
+	for (size_t i = 0; i < STACK_WORDS && nr < max; i++, sp += 8) {
+		uint64_t word;
+
+		if (sf_remote_peek(tid, sp, &word, sizeof(word)) != 0)
+			break;
+		if (is_code(all, word))
+			ip[nr++] = word;
+	}
+	return nr;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* "function+0x12 (file+0x1234)", as far as known. */
+static void describe(const struct sf_where_cache *cache, uint64_t ip,
+		     char text[SF_WHERE_LEN])
+{
+	const struct sf_vma *vma = find(&cache->all, ip);
+	const char *file = vma != NULL && vma->name[0] != '\0' ?
+				   base_name(vma->name) :
+				   "?";
+	uint64_t at = vma != NULL ? ip - vma->start + vma->offset : ip;
+	uint64_t offset;
+	const char *name = NULL;
+
+	if (cache->unwind != NULL)
+		name = sf_unwind_name(cache->unwind, ip, &offset);
+	if (name != NULL)
+		snprintf(text, SF_WHERE_LEN, "%.80s+0x%llx (%.40s)", name,
+			 (unsigned long long)offset, file);
+	else
+		snprintf(text, SF_WHERE_LEN, "%.100s+0x%llx", file,
+			 (unsigned long long)at);
+}
+
+/* Whose wrappers of system calls are not what one looks for. */
+static bool is_libc(const struct sf_mappings *all, uint64_t ip)
+{
+	const struct sf_vma *vma = find(all, ip);
+	const char *file = vma != NULL ? base_name(vma->name) : "";
+
+	return strncmp(file, "libc.so", 7) == 0 ||
+	       strncmp(file, "libc-", 5) == 0 || strncmp(file, "ld-", 3) == 0 ||
+	       strncmp(file, "libpthread", 10) == 0;
+}
+
+void sf_where_look(struct sf_where *where, struct sf_where_cache **cache,
+		   pid_t pid, pid_t tid)
+{
+	uint64_t ip[SF_WHERE_FRAMES] = { 0 };
+	struct sf_regs regs;
+
+	where->nr = 0;
+	where->caller = 0;
+	if (sf_remote_get_regs(tid, &regs) != 0)
+		return;
+	refresh(cache, pid, sf_regs_ip(&regs));
+	if (*cache == NULL)
+		return;
+	if ((*cache)->unwind != NULL)
+		where->nr = sf_unwind_stack((*cache)->unwind, tid, ip,
+					    SF_WHERE_FRAMES);
+	if (where->nr < 2)
+		where->nr = search_stack(&(*cache)->all, tid, &regs, ip,
+					 SF_WHERE_FRAMES);
+	for (size_t i = 0; i < where->nr; i++)
+		describe(*cache, ip[i], where->frame[i]);
+	while (where->caller + 1 < where->nr &&
+	       is_libc(&(*cache)->all, ip[where->caller]))
+		where->caller++;
+}

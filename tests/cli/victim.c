@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A program that uses up mappings in a way of its choice, for tests of commands
+ * that look at others. Prints "ready" and ends when its input does.
+ * usage: victim threads|fibers|holes|commit|views COUNT, victim spare LIMIT
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define STACK_LEN ((size_t)256 << 10)
+#define BLOCK_LEN ((size_t)64 << 10)
+
+static sem_t ended;
+
+static void *wait_for_end(void *arg)
+{
+	sem_wait(&ended);
+	return arg;
+}
+
+static void *map(size_t len, int prot)
+{
+	void *addr = mmap(NULL, len, prot,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (addr == MAP_FAILED)
+		perror("mmap");
+	return addr != MAP_FAILED ? addr : NULL;
+}
+
+static int threads(size_t nr)
+{
+	pthread_t thread;
+
+	for (size_t i = 0; i < nr; i++) {
+		int err = pthread_create(&thread, NULL, wait_for_end, NULL);
+
+		if (err != 0) {
+			fprintf(stderr, "pthread_create: %s\n", strerror(err));
+			return 3;
+		}
+	}
+	return 0;
+}
+
+/* Stacks with a guard at the low end. */
+static int fibers(size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		char *stack = map(STACK_LEN, PROT_READ | PROT_WRITE);
+
+		if (stack == NULL)
+			return 3;
+		stack[STACK_LEN - 1] = 1;
+		if (mprotect(stack, 4096, PROT_NONE) != 0) {
+			perror("mprotect");
+			return 3;
+		}
+	}
+	return 0;
+}
+
+/* Every second block released. */
+static int holes(size_t nr)
+{
+	char *addr = map(nr * BLOCK_LEN, PROT_READ | PROT_WRITE);
+
+	if (addr == NULL)
+		return 3;
+	memset(addr, 1, nr * BLOCK_LEN);
+	for (size_t i = 1; i < nr; i += 2) {
+		if (munmap(addr + i * BLOCK_LEN, BLOCK_LEN) != 0) {
+			perror("munmap");
+			return 3;
+		}
+	}
+	return 0;
+}
+
+/* Every second block of a reservation made accessible. */
+static int commit(size_t nr)
+{
+	char *addr = map(2 * nr * BLOCK_LEN, PROT_NONE);
+
+	for (size_t i = 0; addr != NULL && i < nr; i++) {
+		char *block = addr + (2 * i + 1) * BLOCK_LEN;
+
+		if (mprotect(block, BLOCK_LEN / 4, PROT_READ | PROT_WRITE))
+			return 3;
+	}
+	return addr != NULL ? 0 : 3;
+}
+
+static int views(size_t nr)
+{
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < nr; i++)
+		if (mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+			return 3;
+	return 0;
+}
+
+/* Print how many mappings are left, before anything is mapped. */
+static int spare(size_t limit)
+{
+	char buf[4096];
+	size_t nr = 0;
+	ssize_t len;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	while ((len = read(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < len; i++)
+			nr += buf[i] == '\n';
+	/* [vsyscall] is a line and no mapping; x86_64 has it at most. */
+	nr -= memmem(buf, sizeof(buf), "[vsyscall]", 10) != NULL;
+	close(fd);
+	dprintf(STDOUT_FILENO, "spare %zu\n", limit - nr);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*make)(size_t nr);
+	} ways[] = {
+		{ "threads", threads }, { "fibers", fibers },
+		{ "holes", holes },	{ "commit", commit },
+		{ "views", views },	{ "spare", spare },
+	};
+	size_t nr = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+	char byte;
+	int code = 2;
+
+	sem_init(&ended, 0, 0);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (argc == 3 && strcmp(argv[1], ways[i].name) == 0)
+			code = ways[i].make(nr);
+	if (code == 0) {
+		puts("ready");
+		fflush(stdout);
+		while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
+			;
+	}
+	return code;
+}
