@@ -110,19 +110,27 @@ static void print_subs(const struct sf_cmd *cmd, const char *name)
 	printf(")\n\t\t;;\n");
 }
 
+/* 'before name:help' in an array. */
+static void print_option(const char *before, const char *name, const char *verb,
+			 const char *help)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%s:%s%s", before, name, verb, help);
+	printf("\n\t\t\t");
+	print_quoted(text);
+}
+
 static void print_options_of(const struct sf_opt *opt)
 {
 	for (; opt != NULL && opt->name != NULL; opt++) {
-		char text[256];
+		char letter[] = { opt->letter, '\0' };
 
-		snprintf(text, sizeof(text), "--%s:%s", opt->name, opt->help);
-		printf("\n\t\t\t");
-		print_quoted(text);
-		if (opt->letter == 0)
-			continue;
-		snprintf(text, sizeof(text), "-%c:%s", opt->letter, opt->help);
-		printf("\n\t\t\t");
-		print_quoted(text);
+		print_option("--", opt->name, "", opt->help);
+		if (opt->kind == SF_OPT_SWITCH)
+			print_option("--no-", opt->name, "do not ", opt->help);
+		if (opt->letter != 0)
+			print_option("-", letter, "", opt->help);
 	}
 }
 

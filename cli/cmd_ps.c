@@ -32,7 +32,7 @@ static const struct sf_opt opts[] = {
 	[TOP] = { "top", 'n', SF_OPT_COUNT, "N", "the first N", NULL, 1,
 		  1000000000 },
 	[SORT] = { "sort", 's', SF_OPT_TEXT, "KEY",
-		   "mappings, rss, tables, pid, user, ...", "mappings", 0, 0 },
+		   "mappings, rss, tables, pid, ...", "mappings", 0, 0 },
 	[REVERSE] = { .name = "reverse",
 		      .letter = 'r',
 		      .help = "the other way round" },

@@ -42,8 +42,9 @@ listed() {
 	else
 		echo --version
 		sed -n '/^Options:/,/^$/{
-			s/^  .*\(--[a-z-]*\).*/\1/p
-		}' "$out"
+			s/^  .*--\[no-\]\([a-z-]*\).*/--\1 --no-\1/p
+			s/^  .*\(--[a-z][a-z-]*\).*/\1/p
+		}' "$out" | tr ' ' '\n'
 		sed -n '/^Options:/,/^$/s/^  \(-[a-z]\),.*/\1/p' "$out"
 	fi | sort -u | paste -sd ' '
 }
