@@ -367,6 +367,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 void sf_heap_leave_bins(struct sf_heap *heap)
 {
 	sf_cache_flush(heap);
+	sf_large_cache_flush(&heap->large);
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_bin *bin = &heap->bins[class];
 		struct sf_slab *slab = bin->slab;
