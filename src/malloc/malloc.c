@@ -320,8 +320,8 @@ void sf_free(void *block)
  */
 
 /* Bytes of a block; 0: none starts there. */
-static inline size_t len_of(const struct sf_pool *pool, struct sf_slab *slab,
-			    uintptr_t addr)
+static inline __attribute__((always_inline)) size_t
+len_of(const struct sf_pool *pool, struct sf_slab *slab, uintptr_t addr)
 {
 	/* Acquire: pairs with the release in sf_slab_open(). */
 	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
@@ -398,11 +398,13 @@ static void *resize_in_mode(void *block, size_t size)
 }
 
 /* Whether a block of len bytes may stay when it is to have size bytes. */
-static bool fits(size_t len, size_t size)
+static inline bool fits(size_t len, size_t size)
 {
+	if (size == 0 || size > len)
+		return false;
 	if (len > SF_SMALL_MAX)
-		return size <= len && size > len - sf_page_size;
-	return size <= len && (size >= len / 2 || len <= 64);
+		return size > len - sf_page_size;
+	return size >= len / 2 || len <= 64;
 }
 
 /*
@@ -417,7 +419,7 @@ static size_t room_for(size_t len, size_t size)
 	return len < size && size < more && more <= SF_SMALL_MAX ? more : size;
 }
 
-void *sf_realloc(void *block, size_t size)
+static __attribute__((noinline)) void *realloc_slow(void *block, size_t size)
 {
 	uintptr_t addr = (uintptr_t)block;
 	size_t len;
@@ -449,6 +451,19 @@ void *sf_realloc(void *block, size_t size)
 	memcpy(copy, block, sf_min(len, size));
 	sf_free(block);
 	return copy;
+}
+
+void *sf_realloc(void *block, size_t size)
+{
+	uintptr_t addr = (uintptr_t)block;
+	size_t len = 0;
+
+	/* Most often a block stays where it is. 0 fits none. */
+	if (SF_LIKELY(sf_pool_is_first(addr) && sf_mode == NULL))
+		len = len_of(sf_pool_first.pool, sf_slab_first(addr), addr);
+	if (SF_LIKELY(fits(len, size)))
+		return block;
+	return realloc_slow(block, size);
 }
 
 void *sf_reallocarray(void *block, size_t nr, size_t size)
