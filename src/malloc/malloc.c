@@ -215,6 +215,16 @@ SF_NORETURN static void foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
+static void free_to_cache(struct sf_heap *heap, struct sf_slab *slab,
+			  uintptr_t addr)
+{
+	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
+		sf_slab_bad_free(slab, addr);
+	sf_slab_unmark(slab, addr);
+	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr)))
+		sf_cache_overflow(heap, slab, addr);
+}
+
 /* Free a block of this thread's slabs; of one that has no thread, maybe. */
 static bool free_own(struct sf_slab *slab, uintptr_t addr)
 {
@@ -223,7 +233,10 @@ static bool free_own(struct sf_slab *slab, uintptr_t addr)
 					   memory_order_relaxed) == hold.heap ||
 		      sf_threads_adopt_slab(hold.heap, slab);
 
-	if (is_own)
+	/* Where the heap is slow nothing is taken from its caches. */
+	if (is_own && !hold.locked && sf_pool_is_first(addr))
+		free_to_cache(hold.heap, slab, addr);
+	else if (is_own)
 		sf_slab_free(hold.heap, slab, addr);
 	sf_heap_release(hold);
 	return is_own;
