@@ -10,6 +10,9 @@
 /* Blocks that a cache holds at first. */
 #define FIRST_MAX ((size_t)4)
 
+/* Blocks that it grows to hold where nothing is freed to it. */
+#define REFILL_MAX ((size_t)16)
+
 /* Bytes that a full cache of larger blocks holds. */
 #define FULL_LEN  ((size_t)32 << 10)
 #define MIN_LIMIT ((size_t)2)
@@ -118,6 +121,9 @@ void *sf_cache_refill(struct sf_heap *heap, unsigned class)
 	bool clean;
 	void *block = sf_heap_take(heap, class, &clean);
 
+	if (cache->ran_dry &&
+	    nr_held(cache) < sf_min((size_t)cache->limit, REFILL_MAX))
+		grow(heap, class);
 	cache->ran_dry = true;
 	if (nr_held(cache) >= 2 && block != NULL &&
 	    sf_pool_is_first((uintptr_t)block))

@@ -12,8 +12,12 @@
 /* No heap takes more than this part of what may be retained. */
 #define HEAP_SHARE 2
 
-/* What others freed of a heap may take this part until somebody collects it. */
-#define REMOTE_SHARE 64
+/*
+ * What others freed of a heap may take this part until somebody collects it;
+ * where that is too little, up to so many times as much.
+ */
+#define REMOTE_SHARE	 64
+#define REMOTE_MAX_STEPS 4
 
 _Atomic uint64_t sf_no_blocks;
 
@@ -305,7 +309,7 @@ static size_t cells_freed(size_t size, uint64_t full, uint64_t bits,
 static bool too_many(struct sf_heap *heap, size_t nr_cells)
 {
 	size_t quota;
-	size_t want;
+	size_t more;
 	size_t nr;
 
 	if (heap == &sf_heap_common)
@@ -318,12 +322,14 @@ static bool too_many(struct sf_heap *heap, size_t nr_cells)
 	quota = atomic_load_explicit(&heap->remote_quota, memory_order_relaxed);
 	if (nr <= quota)
 		return false;
-	want = sf_retain_bound() / REMOTE_SHARE >> SF_CELL_SHIFT;
-	if (quota != 0 || !sf_retain_try(want << SF_CELL_SHIFT))
+	more = sf_retain_bound() / REMOTE_SHARE >> SF_CELL_SHIFT;
+	if (quota >= REMOTE_MAX_STEPS * more ||
+	    !sf_retain_try(more << SF_CELL_SHIFT))
 		return true;
-	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota, want))
-		return nr > want;
-	sf_retain_end(want << SF_CELL_SHIFT);
+	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota,
+					   quota + more))
+		return nr > quota + more;
+	sf_retain_end(more << SF_CELL_SHIFT);
 	return true;
 }
 
@@ -367,6 +373,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 void sf_heap_leave_bins(struct sf_heap *heap)
 {
 	sf_cache_flush(heap);
+	sf_large_cache_flush(&heap->large);
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_bin *bin = &heap->bins[class];
 		struct sf_slab *slab = bin->slab;

@@ -215,6 +215,16 @@ SF_NORETURN static void foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
+static void free_to_cache(struct sf_heap *heap, struct sf_slab *slab,
+			  uintptr_t addr)
+{
+	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
+		sf_slab_bad_free(slab, addr);
+	sf_slab_unmark(slab, addr);
+	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr)))
+		sf_cache_overflow(heap, slab, addr);
+}
+
 /* Free a block of this thread's slabs; of one that has no thread, maybe. */
 static bool free_own(struct sf_slab *slab, uintptr_t addr)
 {
@@ -223,7 +233,10 @@ static bool free_own(struct sf_slab *slab, uintptr_t addr)
 					   memory_order_relaxed) == hold.heap ||
 		      sf_threads_adopt_slab(hold.heap, slab);
 
-	if (is_own)
+	/* Where the heap is slow nothing is taken from its caches. */
+	if (is_own && !hold.locked && sf_pool_is_first(addr))
+		free_to_cache(hold.heap, slab, addr);
+	else if (is_own)
 		sf_slab_free(hold.heap, slab, addr);
 	sf_heap_release(hold);
 	return is_own;
@@ -320,8 +333,8 @@ void sf_free(void *block)
  */
 
 /* Bytes of a block; 0: none starts there. */
-static inline size_t len_of(const struct sf_pool *pool, struct sf_slab *slab,
-			    uintptr_t addr)
+static inline __attribute__((always_inline)) size_t
+len_of(const struct sf_pool *pool, struct sf_slab *slab, uintptr_t addr)
 {
 	/* Acquire: pairs with the release in sf_slab_open(). */
 	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
@@ -398,11 +411,13 @@ static void *resize_in_mode(void *block, size_t size)
 }
 
 /* Whether a block of len bytes may stay when it is to have size bytes. */
-static bool fits(size_t len, size_t size)
+static inline bool fits(size_t len, size_t size)
 {
+	if (size == 0 || size > len)
+		return false;
 	if (len > SF_SMALL_MAX)
-		return size <= len && size > len - sf_page_size;
-	return size <= len && (size >= len / 2 || len <= 64);
+		return size > len - sf_page_size;
+	return size >= len / 2 || len <= 64;
 }
 
 /*
@@ -417,7 +432,7 @@ static size_t room_for(size_t len, size_t size)
 	return len < size && size < more && more <= SF_SMALL_MAX ? more : size;
 }
 
-void *sf_realloc(void *block, size_t size)
+static __attribute__((noinline)) void *realloc_slow(void *block, size_t size)
 {
 	uintptr_t addr = (uintptr_t)block;
 	size_t len;
@@ -449,6 +464,19 @@ void *sf_realloc(void *block, size_t size)
 	memcpy(copy, block, sf_min(len, size));
 	sf_free(block);
 	return copy;
+}
+
+void *sf_realloc(void *block, size_t size)
+{
+	uintptr_t addr = (uintptr_t)block;
+	size_t len = 0;
+
+	/* Most often a block stays where it is. 0 fits none. */
+	if (SF_LIKELY(sf_pool_is_first(addr) && sf_mode == NULL))
+		len = len_of(sf_pool_first.pool, sf_slab_first(addr), addr);
+	if (SF_LIKELY(fits(len, size)))
+		return block;
+	return realloc_slow(block, size);
 }
 
 void *sf_reallocarray(void *block, size_t nr, size_t size)

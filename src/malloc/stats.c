@@ -62,13 +62,28 @@ static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)
 	out->used_len += used_len;
 }
 
+/* Large blocks that are free, in the heaps' caches. */
+static size_t cached_len(void)
+{
+	size_t len = 0;
+
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		len += sf_large_cache_len(&h->large);
+	return len;
+}
+
 void sf_malloc_stats(struct sf_malloc_stats *out)
 {
+	size_t cached;
+
 	__builtin_memset(out, 0, sizeof(*out));
 	sf_heap_init();
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (sf_pool_len(&sf_pools[i]) != 0)
 			add_pool(&sf_pools[i], out);
+	cached = sf_min(cached_len(), out->large_len);
+	out->large_len -= cached;
+	out->used_len -= cached;
 	if (sf_mode != NULL)
 		out->used_len += sf_mode->used_len();
 	out->retained_len = sf_retain_len();
@@ -95,10 +110,14 @@ static void account_pool(struct sf_pool *pool, struct surefree_stats *out)
 void sf_malloc_account(struct surefree_stats *out)
 {
 	size_t nr_slabs = sf_heap_nr_slabs(&sf_heap_common);
+	size_t cached;
 
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (sf_pool_len(&sf_pools[i]) != 0)
 			account_pool(&sf_pools[i], out);
+	cached = sf_min(cached_len(), out->malloc_len);
+	out->malloc_len -= cached;
+	out->used_len -= sf_min(cached, out->used_len);
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next) {
 		nr_slabs += sf_heap_nr_slabs(h);
 		out->nr_heaps += h->in_use;
