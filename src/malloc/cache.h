@@ -54,7 +54,9 @@ static inline void *sf_cache_pop(struct sf_cache *cache)
 		return NULL;
 	addr = (uintptr_t)top[-1];
 	sf_cache_set_top(cache, top - 1);
-	sf_slot_set(sf_slab_first(addr), sf_slot_of(addr, cache->slot_shift));
+	sf_mark_set(&sf_slab_first(addr)
+			     ->marks[sf_slot_of(addr, cache->slot_shift)],
+		    SF_MARK_USED);
 	return (void *)addr;
 }
 

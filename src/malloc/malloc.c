@@ -283,8 +283,8 @@ void sf_free(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
 	struct sf_heap *heap = sf_heap_own;
+	_Atomic uint8_t *mark;
 	struct sf_slab *slab;
-	unsigned slot;
 
 	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
 		free_slow(block);
@@ -292,8 +292,7 @@ void sf_free(void *block)
 	}
 	slab = sf_slab_first(addr);
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
-					     memory_order_relaxed) != heap ||
-			sf_slab_notified(slab))) {
+					     memory_order_relaxed) != heap)) {
 		free_slow(block);
 		return;
 	}
@@ -301,13 +300,12 @@ void sf_free(void *block)
 		free_leave(heap, block);
 		return;
 	}
-	slot = sf_slot_of(addr, slab->slot_shift);
-	if (SF_UNLIKELY(!sf_slot_is_set(slab, slot) ||
-			!sf_slab_divides(slab, addr))) {
+	mark = sf_slab_find_used(slab, addr);
+	if (SF_UNLIKELY(mark == NULL)) {
 		free_leave(heap, block);
 		return;
 	}
-	sf_slot_clear(slab, slot);
+	sf_mark_set(mark, SF_MARK_NONE);
 	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr))) {
 		free_to_slab(heap, slab, addr);
 		return;
@@ -326,7 +324,7 @@ static inline size_t len_of(const struct sf_pool *pool, struct sf_slab *slab,
 	/* Acquire: pairs with the release in sf_slab_open(). */
 	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
 					   memory_order_acquire) != NULL))
-		return sf_slab_has_block(slab, addr) ? slab->size : 0;
+		return sf_slab_find_used(slab, addr) != NULL ? slab->size : 0;
 	return sf_large_len(pool, addr);
 }
 

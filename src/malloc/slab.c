@@ -270,11 +270,13 @@ static bool merge_remote(struct sf_slab *slab, unsigned word)
 		uintptr_t block = addr +
 				  (size_t)__builtin_ctzll(remote) * slab->size;
 
-		if (SF_UNLIKELY(!sf_slab_is_marked(slab, block)))
+		_Atomic uint8_t *mark = sf_slab_mark_of(slab, block);
+
+		if (SF_UNLIKELY(sf_mark_get(mark) != SF_MARK_REMOTE))
 			sf_fatal("free(%p): freed twice, by different threads "
 				 "(a block of %u bytes)",
 				 (void *)block, slab->size);
-		sf_slab_unmark(slab, block);
+		sf_mark_set(mark, SF_MARK_NONE);
 	}
 	return true;
 }
@@ -441,9 +443,11 @@ void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
 
 void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 {
-	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
+	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
+
+	if (SF_UNLIKELY(mark == NULL))
 		sf_slab_bad_free(slab, addr);
-	sf_slab_unmark(slab, addr);
+	sf_mark_set(mark, SF_MARK_NONE);
 	sf_slab_put(heap, slab, addr);
 }
 
