@@ -22,9 +22,8 @@ void sf_cache_set_up(struct sf_cache *cache, unsigned class)
 	size_t limit = FULL_LEN / sf_classes[class].size;
 
 	limit = sf_max(sf_min(limit, (size_t)SF_CACHE_BLOCKS), MIN_LIMIT);
-	sf_cache_set_top(cache, cache->blocks);
+	cache->top = cache->blocks;
 	cache->end = cache->blocks;
-	cache->slot_shift = sf_classes[class].slot_shift;
 	cache->limit = (uint8_t)limit;
 	cache->ran_dry = false;
 }
@@ -33,6 +32,12 @@ void sf_cache_set_up(struct sf_cache *cache, unsigned class)
 static size_t nr_held(const struct sf_cache *cache)
 {
 	return (size_t)(cache->end - cache->blocks);
+}
+
+/* Blocks in it. */
+static size_t nr_blocks(const struct sf_cache *cache)
+{
+	return (size_t)(cache->top - cache->blocks);
 }
 
 /* The pages that a block may be all that keeps, in cells. */
@@ -69,17 +74,17 @@ static bool grow(struct sf_heap *heap, unsigned class)
 static void empty_half(struct sf_heap *heap, unsigned class)
 {
 	struct sf_cache *cache = &heap->caches[class];
-	size_t nr = (size_t)(sf_cache_top(cache) - cache->blocks);
+	struct sf_cached *first = &cache->blocks[1];
+	size_t nr = nr_blocks(cache);
 	size_t nr_put = (nr + 1) / 2;
 
-	sf_slab_put_all(heap, class, cache->blocks, nr_put);
-	memmove(cache->blocks, cache->blocks + nr_put,
-		(nr - nr_put) * sizeof(void *));
-	sf_cache_set_top(cache, cache->blocks + (nr - nr_put));
+	sf_slab_put_all(heap, class, first, nr_put);
+	memmove(first, first + nr_put, (nr - nr_put) * sizeof(*first));
+	cache->top -= nr_put;
 }
 
 void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
-		       uintptr_t addr)
+		       uintptr_t addr, _Atomic uint8_t *mark)
 {
 	struct sf_cache *cache = &heap->caches[slab->class];
 	size_t now = nr_held(cache);
@@ -87,7 +92,7 @@ void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
 	if (now == cache->limit || (now > 0 && !cache->ran_dry) ||
 	    !grow(heap, slab->class))
 		empty_half(heap, slab->class);
-	if (!sf_cache_push(cache, addr))
+	if (!sf_cache_push(cache, addr, mark))
 		sf_slab_put(heap, slab, addr);
 	sf_heap_collect_many(heap);
 }
@@ -102,14 +107,18 @@ static void fill(const struct sf_bin *bin, struct sf_cache *cache)
 	size_t want = nr_held(cache) / 2;
 	size_t left = want;
 
-	for (; bits != 0 && left > 0; bits &= bits - 1)
-		cache->blocks[--left] = (void *)(bin->base +
-						 (size_t)__builtin_ctzll(bits) *
-							 bin->size);
+	for (; bits != 0 && left > 0; bits &= bits - 1) {
+		uintptr_t addr = bin->base +
+				 (size_t)__builtin_ctzll(bits) * bin->size;
+
+		cache->blocks[left--] = (struct sf_cached){
+			(void *)addr, sf_slab_mark_of(bin->slab, addr)
+		};
+	}
 	sf_bits_set(bin->word, bits);
-	for (size_t i = 0; left > 0 && i < want - left; i++)
+	for (size_t i = 1; left > 0 && i <= want - left; i++)
 		cache->blocks[i] = cache->blocks[left + i];
-	sf_cache_set_top(cache, cache->blocks + (want - left));
+	cache->top = &cache->blocks[want - left];
 }
 
 void *sf_cache_refill(struct sf_heap *heap, unsigned class)
@@ -130,8 +139,8 @@ void sf_cache_flush(struct sf_heap *heap)
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_cache *cache = &heap->caches[class];
 
-		sf_slab_put_all(heap, class, cache->blocks,
-				(size_t)(sf_cache_top(cache) - cache->blocks));
+		sf_slab_put_all(heap, class, &cache->blocks[1],
+				nr_blocks(cache));
 		sf_cache_set_up(cache, class);
 	}
 	sf_retain_end(heap->nr_cached << SF_CELL_SHIFT);

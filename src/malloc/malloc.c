@@ -265,10 +265,12 @@ static __attribute__((noinline)) void free_slow(void *block)
 }
 
 /* The cache of a heap that this thread is busy in is full. */
-static __attribute__((noinline)) void
-free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
+static __attribute__((noinline)) void free_to_slab(struct sf_heap *heap,
+						   struct sf_slab *slab,
+						   uintptr_t addr,
+						   _Atomic uint8_t *mark)
 {
-	sf_cache_overflow(heap, slab, addr);
+	sf_cache_overflow(heap, slab, addr, mark);
 	sf_heap_leave(heap);
 }
 
@@ -306,8 +308,9 @@ void sf_free(void *block)
 		return;
 	}
 	sf_mark_set(mark, SF_MARK_NONE);
-	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr))) {
-		free_to_slab(heap, slab, addr);
+	if (SF_UNLIKELY(
+		    !sf_cache_push(&heap->caches[slab->class], addr, mark))) {
+		free_to_slab(heap, slab, addr, mark);
 		return;
 	}
 	sf_heap_leave(heap);

@@ -197,6 +197,12 @@ static inline _Atomic uint8_t *sf_slab_find_used(struct sf_slab *slab,
 	return &slab->marks[slot];
 }
 
+/* A block in a cache, and its mark, which free() had to find anyway. */
+struct sf_cached {
+	void *block;
+	_Atomic uint8_t *mark;
+} __attribute__((aligned(16)));
+
 /* Whether there may be bits in `remote`. */
 static inline bool sf_slab_notified(const struct sf_slab *slab)
 {
@@ -246,8 +252,8 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 
 /* Slabs of the heap may hand out blocks again that are not in use. */
 void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
-void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
-		     size_t nr);
+void sf_slab_put_all(struct sf_heap *heap, unsigned class,
+		     const struct sf_cached *blocks, size_t nr);
 
 /* Address of a word's first block. */
 static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
