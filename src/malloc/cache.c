@@ -70,13 +70,16 @@ static bool grow(struct sf_heap *heap, unsigned class)
 	return true;
 }
 
-/* Put back the half that was freed first. */
-static void empty_half(struct sf_heap *heap, unsigned class)
+/*
+ * Put back the half that was freed first; nearly all where the cache did not
+ * run dry since it was full.
+ */
+static void empty_some(struct sf_heap *heap, unsigned class)
 {
 	struct sf_cache *cache = &heap->caches[class];
 	struct sf_cached *first = &cache->blocks[1];
 	size_t nr = nr_blocks(cache);
-	size_t nr_put = (nr + 1) / 2;
+	size_t nr_put = cache->ran_dry ? (nr + 1) / 2 : nr - nr / 8;
 
 	sf_slab_put_all(heap, class, first, nr_put);
 	memmove(first, first + nr_put, (nr - nr_put) * sizeof(*first));
@@ -91,20 +94,22 @@ void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
 
 	if (now == cache->limit || (now > 0 && !cache->ran_dry) ||
 	    !grow(heap, slab->class))
-		empty_half(heap, slab->class);
+		empty_some(heap, slab->class);
+	cache->ran_dry = false;
 	if (!sf_cache_push(cache, addr, mark))
 		sf_slab_put(heap, slab, addr);
 	sf_heap_collect_many(heap);
 }
 
 /*
- * Take blocks of the bin's word, up to half of what the cache may hold, so that
- * the one with the lowest address is taken next.
+ * Take blocks of the bin's word, up to half of what the cache may hold, or all
+ * of it where it was not full since it ran dry. The one with the lowest address
+ * is taken next.
  */
 static void fill(const struct sf_bin *bin, struct sf_cache *cache)
 {
 	uint64_t bits = sf_bits_get(bin->word);
-	size_t want = nr_held(cache) / 2;
+	size_t want = cache->ran_dry ? nr_held(cache) : nr_held(cache) / 2;
 	size_t left = want;
 
 	for (; bits != 0 && left > 0; bits &= bits - 1) {
@@ -127,10 +132,10 @@ void *sf_cache_refill(struct sf_heap *heap, unsigned class)
 	bool clean;
 	void *block = sf_heap_take(heap, class, &clean);
 
-	cache->ran_dry = true;
 	if (nr_held(cache) >= 2 && block != NULL &&
 	    sf_pool_is_first((uintptr_t)block))
 		fill(&heap->bins[class], cache);
+	cache->ran_dry = true;
 	return block;
 }
 

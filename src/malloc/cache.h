@@ -23,7 +23,7 @@ struct sf_cache {
 	struct sf_cached *top; /* the last one put */
 	struct sf_cached *end; /* the last of those counted as retained */
 	uint8_t limit;	       /* blocks that it may grow to hold */
-	bool ran_dry;	       /* since it grew */
+	bool ran_dry;	       /* since it was full */
 	/* The first is NULL: what is taken of an empty cache. */
 	struct sf_cached blocks[1 + SF_CACHE_BLOCKS];
 };
