@@ -247,7 +247,16 @@ void sf_slab_move(struct sf_heap *from, struct sf_heap *to,
 /* Nobody needs an empty slab but the bin that takes blocks from it. */
 static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
 {
-	if (heap->bins[slab->class].slab != slab && sf_slab_is_empty(slab))
+	unsigned cells = (1u << sf_classes[slab->class].nr_cells) - 1;
+
+	if (heap->bins[slab->class].slab == slab)
+		return;
+	/* Most that are not empty are told at a glance. */
+	if ((cells & ~((unsigned)slab->idle | slab->clean)) != 0) {
+		sf_assert(!sf_slab_is_empty(slab));
+		return;
+	}
+	if (sf_slab_is_empty(slab))
 		sf_slab_close(heap, slab);
 }
 
