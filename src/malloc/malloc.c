@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The malloc family. The paths that nearly all calls take, to and from a cache
- * of this thread's heap, are written out here: no lock, no atomic read-modify-
- * write, no system call. All others go through heap.h and large.h.
+ * The malloc family: what quick.h leaves, by way of heap.h and large.h.
  */
 #include "malloc/malloc.h"
 
@@ -14,6 +12,7 @@
 #include "malloc/large.h"
 #include "malloc/mode.h"
 #include "malloc/profile.h"
+#include "malloc/quick.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
@@ -58,7 +57,7 @@ static void *take_small(unsigned class, bool *clean)
 	return block;
 }
 
-static __attribute__((noinline)) void *malloc_slow(size_t size)
+void *sf_malloc_slow(size_t size)
 {
 	bool clean;
 	void *block;
@@ -75,9 +74,7 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 	return taken(block, size);
 }
 
-/* The cache of a heap that this thread is busy in has none. */
-static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
-							unsigned class)
+void *sf_malloc_from_slab(struct sf_heap *heap, unsigned class)
 {
 	void *block = sf_cache_refill(heap, class);
 
@@ -87,23 +84,7 @@ static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
 
 void *sf_malloc(size_t size)
 {
-	struct sf_heap *heap = sf_heap_own;
-	unsigned class;
-	void *block;
-
-	if (SF_UNLIKELY(size > SF_SMALL_MAX))
-		return malloc_slow(size);
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		sf_heap_leave(heap);
-		return malloc_slow(size);
-	}
-	/* Not before: there are no classes until a heap is this thread's. */
-	class = sf_class_of(size);
-	block = sf_cache_pop(&heap->caches[class]);
-	if (SF_UNLIKELY(block == NULL))
-		return malloc_from_slab(heap, class);
-	sf_heap_leave(heap);
-	return block;
+	return sf_malloc_quickly(size);
 }
 
 /* Larger than fine blocks. *clean: it is known to read as zeros. */
@@ -252,7 +233,7 @@ void sf_free_plain(void *block)
 	sf_heap_free_remote(slab, addr);
 }
 
-static __attribute__((noinline)) void free_slow(void *block)
+void sf_free_slow(void *block)
 {
 	if (block == NULL)
 		return;
@@ -264,56 +245,22 @@ static __attribute__((noinline)) void free_slow(void *block)
 		sf_free_plain(block);
 }
 
-/* The cache of a heap that this thread is busy in is full. */
-static __attribute__((noinline)) void free_to_slab(struct sf_heap *heap,
-						   struct sf_slab *slab,
-						   uintptr_t addr,
-						   _Atomic uint8_t *mark)
+void sf_free_leave(struct sf_heap *heap, void *block)
+{
+	sf_heap_leave(heap);
+	sf_free_slow(block);
+}
+
+void sf_free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr,
+		     _Atomic uint8_t *mark)
 {
 	sf_cache_overflow(heap, slab, addr, mark);
 	sf_heap_leave(heap);
 }
 
-static __attribute__((noinline)) void free_leave(struct sf_heap *heap,
-						 void *block)
-{
-	sf_heap_leave(heap);
-	free_slow(block);
-}
-
 void sf_free(void *block)
 {
-	uintptr_t addr = (uintptr_t)block;
-	struct sf_heap *heap = sf_heap_own;
-	_Atomic uint8_t *mark;
-	struct sf_slab *slab;
-
-	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
-		free_slow(block);
-		return;
-	}
-	slab = sf_slab_first(addr);
-	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
-					     memory_order_relaxed) != heap)) {
-		free_slow(block);
-		return;
-	}
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		free_leave(heap, block);
-		return;
-	}
-	mark = sf_slab_find_used(slab, addr);
-	if (SF_UNLIKELY(mark == NULL)) {
-		free_leave(heap, block);
-		return;
-	}
-	sf_mark_set(mark, SF_MARK_NONE);
-	if (SF_UNLIKELY(
-		    !sf_cache_push(&heap->caches[slab->class], addr, mark))) {
-		free_to_slab(heap, slab, addr, mark);
-		return;
-	}
-	sf_heap_leave(heap);
+	sf_free_quickly(block);
 }
 
 /*
