@@ -117,7 +117,7 @@ void *sf_calloc(size_t nr, size_t size)
 	if (__builtin_mul_overflow(nr, size, &len) || len > MAX_LEN)
 		return no_memory();
 	if (len <= SF_FINE_MAX) {
-		block = sf_malloc(len);
+		block = sf_malloc_quickly(len);
 	} else {
 		sf_heap_init();
 		if (SF_UNLIKELY(sf_mode != NULL))
