@@ -108,22 +108,23 @@ void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
  */
 static void fill(const struct sf_bin *bin, struct sf_cache *cache)
 {
+	size_t nr = cache->ran_dry ? nr_held(cache) : nr_held(cache) / 2;
 	uint64_t bits = sf_bits_get(bin->word);
-	size_t want = cache->ran_dry ? nr_held(cache) : nr_held(cache) / 2;
-	size_t left = want;
+	uintptr_t base = bin->base;
+	size_t size = bin->size;
+	struct sf_slab *slab = bin->slab;
+	struct sf_cached *block;
 
-	for (; bits != 0 && left > 0; bits &= bits - 1) {
-		uintptr_t addr = bin->base +
-				 (size_t)__builtin_ctzll(bits) * bin->size;
+	nr = sf_min(nr, (size_t)__builtin_popcountll(bits));
+	cache->top = &cache->blocks[nr];
+	for (block = cache->top; block > cache->blocks; block--) {
+		uintptr_t addr = base + (size_t)__builtin_ctzll(bits) * size;
 
-		cache->blocks[left--] = (struct sf_cached){
-			(void *)addr, sf_slab_mark_of(bin->slab, addr)
-		};
+		block->block = (void *)addr;
+		block->mark = sf_slab_mark_of(slab, addr);
+		bits &= bits - 1;
 	}
 	sf_bits_set(bin->word, bits);
-	for (size_t i = 1; left > 0 && i <= want - left; i++)
-		cache->blocks[i] = cache->blocks[left + i];
-	cache->top = &cache->blocks[want - left];
 }
 
 void *sf_cache_refill(struct sf_heap *heap, unsigned class)

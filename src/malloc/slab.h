@@ -9,13 +9,15 @@
  *	NONE      it is free, or in a cache (see cache.h)
  *
  * So a second free() is seen at once. Marks are set by the slab's owner alone,
- * with plain stores, but for USED to REMOTE, which is an exchange. Bytes, not
- * bits: a change needs not wait for the last one of a neighbour.
+ * with plain stores, but for USED to REMOTE, which is an exchange; where owner
+ * and another free a block at the same moment, the owner finds it not REMOTE
+ * when he takes it over. Bytes, not bits: a change need not wait for the last
+ * one of a neighbour.
  *
  * Two rows of bits:
  *
  *	free      the slab may hand it out; the owner's alone
- *	remote    as the mark, for the owner to find it
+ *	remote    set after the mark, for the owner to find it
  *
  * Where they are: marks are found without a division, the bits are dense, so
  * that whole cells of free blocks show. A slot is as large as the largest power
