@@ -71,15 +71,18 @@ static bool grow(struct sf_heap *heap, unsigned class)
 }
 
 /*
- * Put back the half that was freed first; nearly all where the cache did not
- * run dry since it was full.
+ * Put back the half that was freed first; of fine blocks nearly all where the
+ * cache did not run dry since it was full.
  */
 static void empty_some(struct sf_heap *heap, unsigned class)
 {
 	struct sf_cache *cache = &heap->caches[class];
 	struct sf_cached *first = &cache->blocks[1];
 	size_t nr = nr_blocks(cache);
-	size_t nr_put = cache->ran_dry ? (nr + 1) / 2 : nr - nr / 8;
+	size_t nr_put = (nr + 1) / 2;
+
+	if (!cache->ran_dry && sf_class_is_fine(class))
+		nr_put = nr - nr / 8;
 
 	sf_slab_put_all(heap, class, first, nr_put);
 	memmove(first, first + nr_put, (nr - nr_put) * sizeof(*first));
@@ -103,18 +106,20 @@ void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
 
 /*
  * Take blocks of the bin's word, up to half of what the cache may hold, or all
- * of it where it was not full since it ran dry. The one with the lowest address
- * is taken next.
+ * of it, of fine blocks, where it was not full since it ran dry. The one with
+ * the lowest address is taken next.
  */
 static void fill(const struct sf_bin *bin, struct sf_cache *cache)
 {
-	size_t nr = cache->ran_dry ? nr_held(cache) : nr_held(cache) / 2;
+	size_t nr = nr_held(cache) / 2;
 	uint64_t bits = sf_bits_get(bin->word);
 	uintptr_t base = bin->base;
 	size_t size = bin->size;
 	struct sf_slab *slab = bin->slab;
 	struct sf_cached *block;
 
+	if (cache->ran_dry && sf_slab_is_fine(slab))
+		nr = nr_held(cache);
 	nr = sf_min(nr, (size_t)__builtin_popcountll(bits));
 	cache->top = &cache->blocks[nr];
 	for (block = cache->top; block > cache->blocks; block--) {
