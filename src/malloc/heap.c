@@ -225,7 +225,7 @@ void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
 		if (next_slab(heap, class) == NULL)
 			return NULL;
 	}
-	sf_slab_mark(bin->slab, addr);
+	sf_mark_set(sf_slab_mark_of(bin->slab, addr), SF_MARK_USED);
 	if (!sf_class_is_fine(class)) {
 		cells = sf_slab_cells(bin->slab, addr - bin->slab->addr);
 		*clean = (bin->slab->clean & cells) == cells;
@@ -348,16 +348,16 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 	uint64_t bit;
 	uint64_t bits;
 	uint64_t old;
+	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
 
-	if (!sf_slab_is_marked(slab, addr))
+	if (mark == NULL ||
+	    atomic_exchange(mark, SF_MARK_REMOTE) != SF_MARK_USED)
 		sf_slab_bad_free(slab, addr);
 	spot = sf_slab_spot(slab, addr - slab->addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
 	/* From here on the slab may be closed, when this was its last block. */
 	old = atomic_fetch_or(&slab->remote[spot.word], bit);
-	if (SF_UNLIKELY((old & bit) != 0))
-		sf_slab_bad_free(slab, addr);
 	owner = notify(slab);
 	if (owner == NULL)
 		return;

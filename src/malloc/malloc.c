@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The malloc family. The paths that nearly all calls take, to and from a cache
- * of this thread's heap, are written out here: no lock, no atomic read-modify-
- * write, no system call. All others go through heap.h and large.h.
+ * The malloc family: what quick.h leaves, by way of heap.h and large.h.
  */
 #include "malloc/malloc.h"
 
@@ -14,6 +12,7 @@
 #include "malloc/large.h"
 #include "malloc/mode.h"
 #include "malloc/profile.h"
+#include "malloc/quick.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
@@ -58,7 +57,7 @@ static void *take_small(unsigned class, bool *clean)
 	return block;
 }
 
-static __attribute__((noinline)) void *malloc_slow(size_t size)
+void *sf_malloc_slow(size_t size)
 {
 	bool clean;
 	void *block;
@@ -75,9 +74,7 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 	return taken(block, size);
 }
 
-/* The cache of a heap that this thread is busy in has none. */
-static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
-							unsigned class)
+void *sf_malloc_from_slab(struct sf_heap *heap, unsigned class)
 {
 	void *block = sf_cache_refill(heap, class);
 
@@ -87,23 +84,7 @@ static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
 
 void *sf_malloc(size_t size)
 {
-	struct sf_heap *heap = sf_heap_own;
-	unsigned class;
-	void *block;
-
-	if (SF_UNLIKELY(size > SF_SMALL_MAX))
-		return malloc_slow(size);
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		sf_heap_leave(heap);
-		return malloc_slow(size);
-	}
-	/* Not before: there are no classes until a heap is this thread's. */
-	class = sf_class_of(size);
-	block = sf_cache_pop(&heap->caches[class]);
-	if (SF_UNLIKELY(block == NULL))
-		return malloc_from_slab(heap, class);
-	sf_heap_leave(heap);
-	return block;
+	return sf_malloc_quickly(size);
 }
 
 /* Larger than fine blocks. *clean: it is known to read as zeros. */
@@ -136,7 +117,7 @@ void *sf_calloc(size_t nr, size_t size)
 	if (__builtin_mul_overflow(nr, size, &len) || len > MAX_LEN)
 		return no_memory();
 	if (len <= SF_FINE_MAX) {
-		block = sf_malloc(len);
+		block = sf_malloc_quickly(len);
 	} else {
 		sf_heap_init();
 		if (SF_UNLIKELY(sf_mode != NULL))
@@ -215,16 +196,6 @@ SF_NORETURN static void foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
-static void free_to_cache(struct sf_heap *heap, struct sf_slab *slab,
-			  uintptr_t addr)
-{
-	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
-		sf_slab_bad_free(slab, addr);
-	sf_slab_unmark(slab, addr);
-	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr)))
-		sf_cache_overflow(heap, slab, addr);
-}
-
 /* Free a block of this thread's slabs; of one that has no thread, maybe. */
 static bool free_own(struct sf_slab *slab, uintptr_t addr)
 {
@@ -233,10 +204,7 @@ static bool free_own(struct sf_slab *slab, uintptr_t addr)
 					   memory_order_relaxed) == hold.heap ||
 		      sf_threads_adopt_slab(hold.heap, slab);
 
-	/* Where the heap is slow nothing is taken from its caches. */
-	if (is_own && !hold.locked && sf_pool_is_first(addr))
-		free_to_cache(hold.heap, slab, addr);
-	else if (is_own)
+	if (is_own)
 		sf_slab_free(hold.heap, slab, addr);
 	sf_heap_release(hold);
 	return is_own;
@@ -265,7 +233,7 @@ void sf_free_plain(void *block)
 	sf_heap_free_remote(slab, addr);
 }
 
-static __attribute__((noinline)) void free_slow(void *block)
+void sf_free_slow(void *block)
 {
 	if (block == NULL)
 		return;
@@ -277,55 +245,22 @@ static __attribute__((noinline)) void free_slow(void *block)
 		sf_free_plain(block);
 }
 
-/* The cache of a heap that this thread is busy in is full. */
-static __attribute__((noinline)) void
-free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
+void sf_free_leave(struct sf_heap *heap, void *block)
 {
-	sf_cache_overflow(heap, slab, addr);
 	sf_heap_leave(heap);
+	sf_free_slow(block);
 }
 
-static __attribute__((noinline)) void free_leave(struct sf_heap *heap,
-						 void *block)
+void sf_free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr,
+		     _Atomic uint8_t *mark)
 {
+	sf_cache_overflow(heap, slab, addr, mark);
 	sf_heap_leave(heap);
-	free_slow(block);
 }
 
 void sf_free(void *block)
 {
-	uintptr_t addr = (uintptr_t)block;
-	struct sf_heap *heap = sf_heap_own;
-	struct sf_slab *slab;
-	unsigned slot;
-
-	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
-		free_slow(block);
-		return;
-	}
-	slab = sf_slab_first(addr);
-	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
-					     memory_order_relaxed) != heap ||
-			sf_slab_notified(slab))) {
-		free_slow(block);
-		return;
-	}
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		free_leave(heap, block);
-		return;
-	}
-	slot = sf_slot_of(addr, slab->slot_shift);
-	if (SF_UNLIKELY(!sf_slot_is_set(slab, slot) ||
-			!sf_slab_divides(slab, addr))) {
-		free_leave(heap, block);
-		return;
-	}
-	sf_slot_clear(slab, slot);
-	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr))) {
-		free_to_slab(heap, slab, addr);
-		return;
-	}
-	sf_heap_leave(heap);
+	sf_free_quickly(block);
 }
 
 /*
@@ -339,7 +274,7 @@ len_of(const struct sf_pool *pool, struct sf_slab *slab, uintptr_t addr)
 	/* Acquire: pairs with the release in sf_slab_open(). */
 	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
 					   memory_order_acquire) != NULL))
-		return sf_slab_has_block(slab, addr) ? slab->size : 0;
+		return sf_slab_find_used(slab, addr) != NULL ? slab->size : 0;
 	return sf_large_len(pool, addr);
 }
 

@@ -2,25 +2,28 @@
 /*
  * Slabs: 64 KiB cut into equal blocks, with a header that lies elsewhere.
  *
- * Bits tell what a block is:
+ * A byte, its mark, tells what a block is. What free() gets is proved by it:
  *
- *	in_use    the program has it. What free() gets is proved by this bit.
- *	remote    another thread freed it, and the owner does not know yet; it
- *		  counts as not in use
- *	free      the slab may hand it out
+ *	USED      the program has it
+ *	REMOTE    another thread freed it, and the owner does not know yet
+ *	NONE      it is free, or in a cache (see cache.h)
  *
- * in_use and free are changed by the slab's owner alone, without atomic read-
- * modify-write. A block with no bit is in a cache (see cache.h). So a second
- * free() is seen at once.
+ * So a second free() is seen at once. Marks are set by the slab's owner alone,
+ * with plain stores, but for USED to REMOTE, which is an exchange; where owner
+ * and another free a block at the same moment, the owner finds it not REMOTE
+ * when he takes it over. Bytes, not bits: a change need not wait for the last
+ * one of a neighbour.
  *
- * Where the bits are: those of in_use are found without a division, those of
- * free and remote are dense, so that whole cells of free blocks show. A slot is
- * as large as the largest power of two that is not larger than a block: no two
- * blocks start in the same.
+ * Two rows of bits:
  *
- *	slot      o / 2^slot_shift, word = slot % 16, bit = slot / 16: blocks
- *		  in a row are in different words, so that the processor need
- *		  not wait for the last change of one before the next
+ *	free      the slab may hand it out; the owner's alone
+ *	remote    set after the mark, for the owner to find it
+ *
+ * Where they are: marks are found without a division, the bits are dense, so
+ * that whole cells of free blocks show. A slot is as large as the largest power
+ * of two that is not larger than a block: no two blocks start in the same.
+ *
+ *	mark      slot = o / 2^slot_shift
  *	fine      cell = o / 4096, i = (o % 4096) / size,
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
@@ -46,6 +49,13 @@
 
 #define SF_ALL_CELLS   ((1u << SF_NR_CELLS) - 1)
 #define SF_UNIT_STARTS 16
+#define SF_NR_SLOTS    1024
+
+enum sf_mark {
+	SF_MARK_NONE,
+	SF_MARK_USED,
+	SF_MARK_REMOTE,
+};
 
 struct sf_heap;
 
@@ -65,7 +75,7 @@ struct sf_slab {
 	   remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
-	_Atomic uint64_t in_use[SF_NR_WORDS] SF_CACHE_ALIGNED;
+	_Atomic uint8_t marks[SF_NR_SLOTS] SF_CACHE_ALIGNED;
 	union {
 		_Atomic uint64_t free[SF_NR_WORDS];
 		/* Not a slab: pages of the large block that starts here. */
@@ -83,9 +93,9 @@ struct sf_slab {
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
 	struct sf_slab *remote_next;
-};
+} __attribute__((aligned(512))); /* an index is quickly multiplied */
 
-_Static_assert(sizeof(struct sf_slab) == 512, "an index is a shift");
+_Static_assert(sizeof(struct sf_slab) == 1536, "what the man page says");
 
 /* The words of bits are plain memory to their owner, and read by others. */
 static inline uint64_t sf_bits_get(const _Atomic uint64_t *word)
@@ -149,35 +159,22 @@ static inline unsigned sf_slot_of(uintptr_t addr, unsigned slot_shift)
 	return (unsigned)(addr & (SF_SLAB_LEN - 1)) >> slot_shift;
 }
 
-static inline _Atomic uint64_t *sf_slot_word(struct sf_slab *slab,
-					     unsigned slot)
+/* A mark is plain memory to the owner, and read by others. */
+static inline enum sf_mark sf_mark_get(const _Atomic uint8_t *mark)
 {
-	return &slab->in_use[slot % SF_NR_WORDS];
+	return (enum sf_mark)atomic_load_explicit(mark, memory_order_relaxed);
 }
 
-static inline void sf_slot_set(struct sf_slab *slab, unsigned slot)
+static inline void sf_mark_set(_Atomic uint8_t *mark, enum sf_mark value)
 {
-	_Atomic uint64_t *word = sf_slot_word(slab, slot);
-
-	sf_bits_set(word,
-		    sf_bits_get(word) | (uint64_t)1 << slot / SF_NR_WORDS);
+	atomic_store_explicit(mark, (uint8_t)value, memory_order_relaxed);
 }
 
-static inline void sf_slot_clear(struct sf_slab *slab, unsigned slot)
+/* Of a block that starts at addr. */
+static inline _Atomic uint8_t *sf_slab_mark_of(struct sf_slab *slab,
+					       uintptr_t addr)
 {
-	_Atomic uint64_t *word = sf_slot_word(slab, slot);
-
-	sf_bits_set(word,
-		    sf_bits_get(word) & ~((uint64_t)1 << slot / SF_NR_WORDS));
-}
-
-/* Whether a block in use starts in a slot. */
-static inline bool sf_slot_is_set(const struct sf_slab *slab, unsigned slot)
-{
-	return slot < SF_NR_WORDS * 64 &&
-	       (sf_bits_get(&slab->in_use[slot % SF_NR_WORDS]) >>
-			slot / SF_NR_WORDS &
-		1) != 0;
+	return &slab->marks[sf_slot_of(addr, slab->slot_shift)];
 }
 
 /* Whether a block of the slab may start at addr: size divides the offset. */
@@ -189,41 +186,30 @@ static inline bool sf_slab_divides(const struct sf_slab *slab, uintptr_t addr)
 	return in * slab->recip < slab->recip;
 }
 
-/* The block at addr is the program's, or no longer. */
-static inline void sf_slab_mark(struct sf_slab *slab, uintptr_t addr)
+/* The mark of the block that the program has at addr; NULL: it has none. */
+static inline _Atomic uint8_t *sf_slab_find_used(struct sf_slab *slab,
+						 uintptr_t addr)
 {
-	sf_slot_set(slab, sf_slot_of(addr, slab->slot_shift));
+	unsigned slot = sf_slot_of(addr, slab->slot_shift);
+
+	if (SF_UNLIKELY(slot >= SF_NR_SLOTS ||
+			sf_mark_get(&slab->marks[slot]) != SF_MARK_USED ||
+			!sf_slab_divides(slab, addr)))
+		return NULL;
+	return &slab->marks[slot];
 }
 
-static inline void sf_slab_unmark(struct sf_slab *slab, uintptr_t addr)
-{
-	sf_slot_clear(slab, sf_slot_of(addr, slab->slot_shift));
-}
-
-static inline bool sf_slab_is_marked(const struct sf_slab *slab, uintptr_t addr)
-{
-	return sf_slot_is_set(slab, sf_slot_of(addr, slab->slot_shift)) &&
-	       sf_slab_divides(slab, addr);
-}
+/* A block in a cache, and its mark, which free() had to find anyway. */
+struct sf_cached {
+	void *block;
+	_Atomic uint8_t *mark;
+} __attribute__((aligned(16)));
 
 /* Whether there may be bits in `remote`. */
 static inline bool sf_slab_notified(const struct sf_slab *slab)
 {
-	/* Relaxed: of two frees at the same time one may be missed here. */
+	/* Relaxed: a free at the same time may be missed here. */
 	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
-}
-
-/* Whether a block that the program has starts at addr. */
-static inline bool sf_slab_has_block(const struct sf_slab *slab, uintptr_t addr)
-{
-	struct sf_spot spot;
-
-	if (!sf_slab_is_marked(slab, addr))
-		return false;
-	if (!sf_slab_notified(slab))
-		return true;
-	spot = sf_slab_spot(slab, addr - slab->addr);
-	return (sf_bits_get(&slab->remote[spot.word]) >> spot.bit & 1) == 0;
 }
 
 /* The cells that a block of a slab lies in, one bit each. */
@@ -268,8 +254,8 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 
 /* Slabs of the heap may hand out blocks again that are not in use. */
 void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
-void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
-		     size_t nr);
+void sf_slab_put_all(struct sf_heap *heap, unsigned class,
+		     const struct sf_cached *blocks, size_t nr);
 
 /* Address of a word's first block. */
 static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,

@@ -8,12 +8,12 @@
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
-static size_t count_bits(const _Atomic uint64_t *words, size_t nr)
+static size_t count_used(const struct sf_slab *slab)
 {
 	size_t sum = 0;
 
-	for (size_t i = 0; i < nr; i++)
-		sum += (size_t)__builtin_popcountll(sf_bits_get(&words[i]));
+	for (size_t i = 0; i < SF_NR_SLOTS; i++)
+		sum += sf_mark_get(&slab->marks[i]) == SF_MARK_USED;
 	return sum;
 }
 
@@ -21,11 +21,10 @@ static void add_slab(const struct sf_slab *slab, struct sf_malloc_stats *out)
 {
 	const struct sf_class *class = &sf_classes[slab->class];
 	struct sf_malloc_class *count = &out->classes[slab->class];
-	size_t nr_used = count_bits(slab->in_use, SF_NR_WORDS);
-	size_t nr_freed = count_bits(slab->remote, class->nr_words);
+	/* Other threads go on: blocks are counted at slightly different times,
+	   and the slab may be another class's meanwhile. */
+	size_t nr_used = sf_min(count_used(slab), class->nr_blocks);
 
-	/* Other threads go on: the counts are of slightly different times. */
-	nr_used = sf_min(nr_used - sf_min(nr_freed, nr_used), class->nr_blocks);
 	count->nr_slabs++;
 	count->nr_used += nr_used;
 	count->nr_free += class->nr_blocks - nr_used;

@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 #include "malloc/malloc.h"
+#include "malloc/quick.h"
 #include "os/page.h"
 
 /* Declared in no header. */
@@ -32,7 +33,7 @@ __attribute__((constructor)) static void at_load(void)
 
 SF_EXPORT void *malloc(size_t size)
 {
-	return sf_malloc(size);
+	return sf_malloc_quickly(size);
 }
 
 SF_EXPORT void *calloc(size_t nr, size_t size)
@@ -52,7 +53,7 @@ SF_EXPORT void *reallocarray(void *block, size_t nr, size_t size)
 
 SF_EXPORT void free(void *block)
 {
-	sf_free(block);
+	sf_free_quickly(block);
 }
 
 /* C23. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bits of blocks, for every class and every offset in a slab: a block in use is
- * found at its start and nowhere else, and each block has bits of its own.
+ * Marks and bits of blocks, for every class and every offset in a slab: a block
+ * in use is found at its start and nowhere else, and each block has a mark and
+ * bits of its own.
  */
 #include <stdint.h>
 #include <string.h>
@@ -37,6 +38,16 @@ static size_t find_starts(unsigned number, bool *is_start)
 
 static bool is_start[SF_SLAB_LEN];
 
+static void mark(struct sf_slab *slab, size_t offset, enum sf_mark value)
+{
+	sf_mark_set(sf_slab_mark_of(slab, slab->addr + offset), value);
+}
+
+static bool is_used(struct sf_slab *slab, size_t offset)
+{
+	return sf_slab_find_used(slab, slab->addr + offset) != NULL;
+}
+
 static void a_block_in_use_is_found_at_its_start(void)
 {
 	static struct sf_slab slab;
@@ -49,10 +60,9 @@ static void a_block_in_use_is_found_at_its_start(void)
 			 sf_classes[number].nr_blocks);
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
 			if (is_start[o])
-				sf_slab_mark(&slab, slab.addr + o);
+				mark(&slab, o, SF_MARK_USED);
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
-			if (sf_slab_is_marked(&slab, slab.addr + o) !=
-			    is_start[o])
+			if (is_used(&slab, o) != is_start[o])
 				nr_wrong++;
 		CHECK_EQ(nr_wrong, 0);
 	}
@@ -70,15 +80,15 @@ static void each_block_is_marked_alone(void)
 		for (size_t o = 0; o < SF_SLAB_LEN; o++) {
 			if (!is_start[o])
 				continue;
-			if (sf_slab_is_marked(&slab, slab.addr + o))
+			if (is_used(&slab, o))
 				nr_wrong++;
-			sf_slab_mark(&slab, slab.addr + o);
+			mark(&slab, o, SF_MARK_USED);
 		}
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
 			if (is_start[o])
-				sf_slab_unmark(&slab, slab.addr + o);
-		for (unsigned i = 0; i < SF_NR_WORDS; i++)
-			if (sf_bits_get(&slab.in_use[i]) != 0)
+				mark(&slab, o, SF_MARK_NONE);
+		for (unsigned i = 0; i < SF_NR_SLOTS; i++)
+			if (sf_mark_get(&slab.marks[i]) != SF_MARK_NONE)
 				nr_wrong++;
 		CHECK_EQ(nr_wrong, 0);
 	}
