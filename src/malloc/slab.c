@@ -3,6 +3,7 @@
 #include "malloc/slab.h"
 
 #include "base/log.h"
+#include "malloc/headers.h"
 #include "malloc/heap.h"
 #include "vm/account.h"
 #include "vm/release.h"
@@ -188,11 +189,13 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	struct sf_pages pages;
 	struct sf_slab *slab;
 
-	if (sf_pool_take(SF_SLAB_LEN >> sf_page_shift, SF_SLAB_LEN, 0,
-			 &pages) != 0)
+	if (sf_pool_take(SF_SLAB_LEN >> sf_page_shift, SF_SLAB_LEN,
+			 SF_POOL_SLAB, &pages) != 0)
 		return NULL;
 	slab = sf_slab_of(pages.pool, sf_pool_addr(pages.pool, pages.first));
 	slab->addr = sf_pool_addr(pages.pool, pages.first);
+	slab->marks = sf_marks_of(pages.pool,
+				  (size_t)(slab - pages.pool->slabs));
 	sf_slab_set_class(slab, number);
 	slab->avail = (uint16_t)(SF_ALL_CELLS >> (16 - class->nr_words));
 	slab->listed = false;
@@ -208,6 +211,17 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	return slab;
 }
 
+/* In builds with checks: what may be given back to the kernel is all 0. */
+static void check_marks(const struct sf_slab *slab)
+{
+#ifdef SF_DEBUG
+	for (size_t i = 0; i < SF_NR_SLOTS; i++)
+		sf_assert(sf_mark_get(&slab->marks[i]) == SF_MARK_NONE);
+#else
+	(void)slab;
+#endif
+}
+
 void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 {
 	struct sf_pool *pool = sf_pool_of(slab->addr);
@@ -216,6 +230,7 @@ void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 	sf_heap_unlist(heap, slab);
 	clear_idle(heap, slab, SF_ALL_CELLS);
 	remove_from_all(heap, slab);
+	check_marks(slab);
 	for (unsigned w = 0; w < SF_NR_WORDS; w++)
 		sf_bits_set(&slab->free[w], 0);
 	atomic_store_explicit(&slab->owner, NULL, memory_order_relaxed);

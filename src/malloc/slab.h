@@ -2,26 +2,13 @@
 /*
  * Slabs: 64 KiB cut into equal blocks, with a header that lies elsewhere.
  *
- * A byte, its mark, tells what a block is. What free() gets is proved by it:
- *
- *	USED      the program has it
- *	REMOTE    another thread freed it, and the owner does not know yet
- *	NONE      it is free, or in a cache (see cache.h)
- *
- * So a second free() is seen at once. Marks are set by the slab's owner alone,
- * with plain stores, but for USED to REMOTE, which is an exchange; where owner
- * and another free a block at the same moment, the owner finds it not REMOTE
- * when he takes it over. Bytes, not bits: a change need not wait for the last
- * one of a neighbour.
- *
- * Two rows of bits:
+ * Each block has a mark (see marks.h), and a bit in two rows:
  *
  *	free      the slab may hand it out; the owner's alone
  *	remote    set after the mark, for the owner to find it
  *
  * Where they are: marks are found without a division, the bits are dense, so
- * that whole cells of free blocks show. A slot is as large as the largest power
- * of two that is not larger than a block: no two blocks start in the same.
+ * that whole cells of free blocks show.
  *
  *	mark      slot = o / 2^slot_shift
  *	fine      cell = o / 4096, i = (o % 4096) / size,
@@ -45,17 +32,11 @@
 
 #include <stdatomic.h>
 
+#include "malloc/marks.h"
 #include "malloc/pool.h"
 
 #define SF_ALL_CELLS   ((1u << SF_NR_CELLS) - 1)
 #define SF_UNIT_STARTS 16
-#define SF_NR_SLOTS    1024
-
-enum sf_mark {
-	SF_MARK_NONE,
-	SF_MARK_USED,
-	SF_MARK_REMOTE,
-};
 
 struct sf_heap;
 
@@ -63,7 +44,8 @@ struct sf_slab {
 	/* What free() reads. Rarely written. */
 	_Atomic(struct sf_heap *) owner; /* NULL: not a slab */
 	uintptr_t addr;
-	uint64_t recip; /* as in struct sf_class */
+	_Atomic uint8_t *marks; /* of its slots */
+	uint64_t recip;		/* as in struct sf_class */
 	uint64_t full;
 	uint64_t last_full;
 	uint32_t size;
@@ -75,9 +57,8 @@ struct sf_slab {
 	   remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
-	_Atomic uint8_t marks[SF_NR_SLOTS] SF_CACHE_ALIGNED;
 	union {
-		_Atomic uint64_t free[SF_NR_WORDS];
+		_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
 		/* Not a slab: pages of the large block that starts here. */
 		_Atomic uint32_t start[SF_UNIT_STARTS];
 	};
@@ -93,9 +74,9 @@ struct sf_slab {
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
 	struct sf_slab *remote_next;
-} __attribute__((aligned(512))); /* an index is quickly multiplied */
+} __attribute__((aligned(512)));
 
-_Static_assert(sizeof(struct sf_slab) == 1536, "what the man page says");
+_Static_assert(sizeof(struct sf_slab) == 512, "an index is a shift");
 
 /* The words of bits are plain memory to their owner, and read by others. */
 static inline uint64_t sf_bits_get(const _Atomic uint64_t *word)
@@ -154,24 +135,8 @@ static inline struct sf_spot sf_slab_spot(const struct sf_slab *slab,
  * Blocks in use
  */
 
-static inline unsigned sf_slot_of(uintptr_t addr, unsigned slot_shift)
-{
-	return (unsigned)(addr & (SF_SLAB_LEN - 1)) >> slot_shift;
-}
-
-/* A mark is plain memory to the owner, and read by others. */
-static inline enum sf_mark sf_mark_get(const _Atomic uint8_t *mark)
-{
-	return (enum sf_mark)atomic_load_explicit(mark, memory_order_relaxed);
-}
-
-static inline void sf_mark_set(_Atomic uint8_t *mark, enum sf_mark value)
-{
-	atomic_store_explicit(mark, (uint8_t)value, memory_order_relaxed);
-}
-
 /* Of a block that starts at addr. */
-static inline _Atomic uint8_t *sf_slab_mark_of(struct sf_slab *slab,
+static inline _Atomic uint8_t *sf_slab_mark_of(const struct sf_slab *slab,
 					       uintptr_t addr)
 {
 	return &slab->marks[sf_slot_of(addr, slab->slot_shift)];

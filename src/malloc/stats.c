@@ -4,15 +4,19 @@
 
 #include <surefree.h>
 
+#include "malloc/headers.h"
 #include "malloc/mode.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
 static size_t count_used(const struct sf_slab *slab)
 {
+	size_t end = SF_SLAB_LEN >> slab->slot_shift;
 	size_t sum = 0;
 
-	for (size_t i = 0; i < SF_NR_SLOTS; i++)
+	/* Just so many, whatever class the slab is of meanwhile. */
+	end = sf_min(end, SF_NR_SLOTS);
+	for (size_t i = 0; i < end; i++)
 		sum += sf_mark_get(&slab->marks[i]) == SF_MARK_USED;
 	return sum;
 }
@@ -44,8 +48,7 @@ static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)
 			  sf_pool_len(pool) >> sf_page_shift);
 	used_len = pool->region->nr_used << sf_page_shift;
 	sf_region_unlock(pool->region);
-	out->header_len += (sf_pool_len(pool) >> SF_UNIT_SHIFT) *
-			   sizeof(struct sf_slab);
+	out->header_len += sf_headers_len(pool);
 
 	nr_units = (nr_pages << sf_page_shift) >> SF_UNIT_SHIFT;
 	for (size_t i = 0; i < nr_units; i++) {
@@ -96,9 +99,7 @@ void sf_malloc_stats(struct sf_malloc_stats *out)
 
 static void account_pool(struct sf_pool *pool, struct surefree_stats *out)
 {
-	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
-	out->metadata_len += pool->headers_len;
-	sf_lock_release(&pool->grow, SF_RANK_POOL);
+	out->metadata_len += sf_headers_len(pool);
 	sf_region_lock(pool->region);
 	out->malloc_len += pool->region->nr_used << sf_page_shift;
 	out->malloc_peak_len += pool->peak << sf_page_shift;
