@@ -23,6 +23,24 @@ void sf_free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr,
 /* This thread is busy in the heap, but the block is none for the cache. */
 void sf_free_leave(struct sf_heap *heap, void *block);
 
+/*
+ * For those paths
+ */
+
+#define SF_MALLOC_MAX ((size_t)PTRDIFF_MAX)
+
+/* What a slow path hands out, or NULL, which becomes ENOMEM. */
+void *sf_malloc_taken(void *block, size_t size);
+
+/* NULL, and errno is ENOMEM. */
+void *sf_malloc_failed(void);
+
+SF_NORETURN void sf_malloc_foreign(const char *call, const void *block);
+
+/*
+ * The quick ones
+ */
+
 static inline void *sf_malloc_quickly(size_t size)
 {
 	struct sf_heap *heap = sf_heap_own;
