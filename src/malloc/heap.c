@@ -342,28 +342,23 @@ static void collect_for(struct sf_heap *heap)
 
 void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 {
-	/* fork() stops this: the child has both mark and bit, or none. */
-	struct sf_heap_hold hold = sf_heap_hold(sf_heap_own);
-	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
 	struct sf_heap *owner;
 	struct sf_spot spot;
 	size_t size = slab->size;
 	uint64_t bit;
 	uint64_t bits;
 	uint64_t old;
+	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
 
 	if (mark == NULL ||
-	    atomic_exchange(mark, SF_MARK_REMOTE) != SF_MARK_USED) {
-		sf_heap_release(hold);
+	    atomic_exchange(mark, SF_MARK_REMOTE) != SF_MARK_USED)
 		sf_slab_bad_free(slab, addr);
-	}
 	spot = sf_slab_spot(slab, addr - slab->addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
 	/* From here on the slab may be closed, when this was its last block. */
 	old = atomic_fetch_or(&slab->remote[spot.word], bit);
 	owner = notify(slab);
-	sf_heap_release(hold);
 	if (owner == NULL)
 		return;
 	if (too_many(owner, cells_freed(size, spot.full, bits, old | bit)) ||

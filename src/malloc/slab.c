@@ -2,6 +2,8 @@
 /* Slabs and their bits, see slab.h. */
 #include "malloc/slab.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "malloc/headers.h"
 #include "malloc/heap.h"
@@ -510,6 +512,32 @@ bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab)
 	note_idle(heap, slab, cells & ~(unsigned)slab->idle);
 	close_if_empty(heap, slab);
 	return true;
+}
+
+/* Set the bits of all blocks of a word that another thread freed. */
+static void repair_word(struct sf_slab *slab, unsigned word)
+{
+	uintptr_t addr = sf_slab_word_addr(slab, word);
+	uint64_t left = sf_class_full(&sf_classes[slab->class], word);
+	uint64_t remote = sf_bits_get(&slab->remote[word]);
+
+	for (; left != 0; left &= left - 1) {
+		size_t i = (size_t)__builtin_ctzll(left);
+
+		if (sf_mark_get(sf_slab_mark_of(slab, addr + i * slab->size)) ==
+		    SF_MARK_REMOTE)
+			remote |= left & -left;
+	}
+	sf_bits_set(&slab->remote[word], remote);
+}
+
+void sf_slab_repair(struct sf_slab *slab)
+{
+	if (memchr((const void *)slab->marks, SF_MARK_REMOTE, SF_NR_SLOTS) ==
+	    NULL)
+		return;
+	for (unsigned w = 0; w < sf_classes[slab->class].nr_words; w++)
+		repair_word(slab, w);
 }
 
 /*

@@ -237,6 +237,12 @@ static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
 
 SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);
 
+/*
+ * For a forked child: a thread that freed a block may have got no further than
+ * its mark. Have all such blocks be found by sf_slab_collect().
+ */
+void sf_slab_repair(struct sf_slab *slab);
+
 /* Take over what other threads freed. Returns whether there was any. */
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab);
 
