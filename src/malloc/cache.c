@@ -10,6 +10,9 @@
 /* Blocks that a cache holds at first. */
 #define FIRST_MAX ((size_t)4)
 
+/* Blocks that it grows to hold where nothing is freed to it. */
+#define REFILL_MAX ((size_t)16)
+
 /* Bytes that a full cache of larger blocks holds. */
 #define FULL_LEN  ((size_t)32 << 10)
 #define MIN_LIMIT ((size_t)2)
@@ -22,9 +25,8 @@ void sf_cache_set_up(struct sf_cache *cache, unsigned class)
 	size_t limit = FULL_LEN / sf_classes[class].size;
 
 	limit = sf_max(sf_min(limit, (size_t)SF_CACHE_BLOCKS), MIN_LIMIT);
-	sf_cache_set_top(cache, cache->blocks);
+	cache->top = cache->blocks;
 	cache->end = cache->blocks;
-	cache->slot_shift = sf_classes[class].slot_shift;
 	cache->limit = (uint8_t)limit;
 	cache->ran_dry = false;
 }
@@ -33,6 +35,12 @@ void sf_cache_set_up(struct sf_cache *cache, unsigned class)
 static size_t nr_held(const struct sf_cache *cache)
 {
 	return (size_t)(cache->end - cache->blocks);
+}
+
+/* Blocks in it. */
+static size_t nr_blocks(const struct sf_cache *cache)
+{
+	return (size_t)(cache->top - cache->blocks);
 }
 
 /* The pages that a block may be all that keeps, in cells. */
@@ -65,51 +73,66 @@ static bool grow(struct sf_heap *heap, unsigned class)
 	return true;
 }
 
-/* Put back the half that was freed first. */
-static void empty_half(struct sf_heap *heap, unsigned class)
+/*
+ * Put back the half that was freed first; of fine blocks nearly all where the
+ * cache did not run dry since it was full.
+ */
+static void empty_some(struct sf_heap *heap, unsigned class)
 {
 	struct sf_cache *cache = &heap->caches[class];
-	size_t nr = (size_t)(sf_cache_top(cache) - cache->blocks);
+	struct sf_cached *first = &cache->blocks[1];
+	size_t nr = nr_blocks(cache);
 	size_t nr_put = (nr + 1) / 2;
 
-	sf_slab_put_all(heap, class, cache->blocks, nr_put);
-	memmove(cache->blocks, cache->blocks + nr_put,
-		(nr - nr_put) * sizeof(void *));
-	sf_cache_set_top(cache, cache->blocks + (nr - nr_put));
+	if (!cache->ran_dry && sf_class_is_fine(class))
+		nr_put = nr - nr / 8;
+
+	sf_slab_put_all(heap, class, first, nr_put);
+	memmove(first, first + nr_put, (nr - nr_put) * sizeof(*first));
+	cache->top -= nr_put;
 }
 
 void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
-		       uintptr_t addr)
+		       uintptr_t addr, _Atomic uint8_t *mark)
 {
 	struct sf_cache *cache = &heap->caches[slab->class];
 	size_t now = nr_held(cache);
 
 	if (now == cache->limit || (now > 0 && !cache->ran_dry) ||
 	    !grow(heap, slab->class))
-		empty_half(heap, slab->class);
-	if (!sf_cache_push(cache, addr))
+		empty_some(heap, slab->class);
+	cache->ran_dry = false;
+	if (!sf_cache_push(cache, addr, mark))
 		sf_slab_put(heap, slab, addr);
 	sf_heap_collect_many(heap);
 }
 
 /*
- * Take blocks of the bin's word, up to half of what the cache may hold, so that
- * the one with the lowest address is taken next.
+ * Take blocks of the bin's word, up to half of what the cache may hold, or all
+ * of it, of fine blocks, where it was not full since it ran dry. The one with
+ * the lowest address is taken next.
  */
 static void fill(const struct sf_bin *bin, struct sf_cache *cache)
 {
+	size_t nr = nr_held(cache) / 2;
 	uint64_t bits = sf_bits_get(bin->word);
-	size_t want = nr_held(cache) / 2;
-	size_t left = want;
+	uintptr_t base = bin->base;
+	size_t size = bin->size;
+	struct sf_slab *slab = bin->slab;
+	struct sf_cached *block;
 
-	for (; bits != 0 && left > 0; bits &= bits - 1)
-		cache->blocks[--left] = (void *)(bin->base +
-						 (size_t)__builtin_ctzll(bits) *
-							 bin->size);
+	if (cache->ran_dry && sf_slab_is_fine(slab))
+		nr = nr_held(cache);
+	nr = sf_min(nr, (size_t)__builtin_popcountll(bits));
+	cache->top = &cache->blocks[nr];
+	for (block = cache->top; block > cache->blocks; block--) {
+		uintptr_t addr = base + (size_t)__builtin_ctzll(bits) * size;
+
+		block->block = (void *)addr;
+		block->mark = sf_slab_mark_of(slab, addr);
+		bits &= bits - 1;
+	}
 	sf_bits_set(bin->word, bits);
-	for (size_t i = 0; left > 0 && i < want - left; i++)
-		cache->blocks[i] = cache->blocks[left + i];
-	sf_cache_set_top(cache, cache->blocks + (want - left));
 }
 
 void *sf_cache_refill(struct sf_heap *heap, unsigned class)
@@ -118,10 +141,13 @@ void *sf_cache_refill(struct sf_heap *heap, unsigned class)
 	bool clean;
 	void *block = sf_heap_take(heap, class, &clean);
 
-	cache->ran_dry = true;
+	if (cache->ran_dry &&
+	    nr_held(cache) < sf_min((size_t)cache->limit, REFILL_MAX))
+		grow(heap, class);
 	if (nr_held(cache) >= 2 && block != NULL &&
 	    sf_pool_is_first((uintptr_t)block))
 		fill(&heap->bins[class], cache);
+	cache->ran_dry = true;
 	return block;
 }
 
@@ -130,8 +156,8 @@ void sf_cache_flush(struct sf_heap *heap)
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_cache *cache = &heap->caches[class];
 
-		sf_slab_put_all(heap, class, cache->blocks,
-				(size_t)(sf_cache_top(cache) - cache->blocks));
+		sf_slab_put_all(heap, class, &cache->blocks[1],
+				nr_blocks(cache));
 		sf_cache_set_up(cache, class);
 	}
 	sf_retain_end(heap->nr_cached << SF_CELL_SHIFT);

@@ -20,53 +20,42 @@
 #define SF_CACHE_BLOCKS 29
 
 struct sf_cache {
-	/* Where the next one is put; read by who counts. */
-	_Atomic(void **) top;
-	void **end; /* of those counted as retained */
-	uint8_t slot_shift;
-	uint8_t limit; /* blocks that it may grow to hold */
-	bool ran_dry;  /* since it grew */
-	void *blocks[SF_CACHE_BLOCKS];
+	struct sf_cached *top; /* the last one put */
+	struct sf_cached *end; /* the last of those counted as retained */
+	uint8_t limit;	       /* blocks that it may grow to hold */
+	bool ran_dry;	       /* since it was full */
+	/* The first is NULL: what is taken of an empty cache. */
+	struct sf_cached blocks[1 + SF_CACHE_BLOCKS];
 };
 
-_Static_assert(sizeof(struct sf_cache) == 256, "an index is a shift");
+_Static_assert(sizeof(struct sf_cache) == 512, "an index is a shift");
 
 /* An empty cache of a class. */
 void sf_cache_set_up(struct sf_cache *cache, unsigned class);
 
-static inline void **sf_cache_top(const struct sf_cache *cache)
-{
-	return atomic_load_explicit(&cache->top, memory_order_relaxed);
-}
-
-static inline void sf_cache_set_top(struct sf_cache *cache, void **top)
-{
-	atomic_store_explicit(&cache->top, top, memory_order_relaxed);
-}
-
 /* The block that was freed last, now in use; NULL: there is none. */
 static inline void *sf_cache_pop(struct sf_cache *cache)
 {
-	void **top = sf_cache_top(cache);
-	uintptr_t addr;
+	struct sf_cached *top = cache->top;
+	void *block = top->block;
 
-	if (SF_UNLIKELY(top == cache->blocks))
+	if (SF_UNLIKELY(block == NULL))
 		return NULL;
-	addr = (uintptr_t)top[-1];
-	sf_cache_set_top(cache, top - 1);
-	sf_slot_set(sf_slab_first(addr), sf_slot_of(addr, cache->slot_shift));
-	return (void *)addr;
+	cache->top = top - 1;
+	sf_mark_set(top->mark, SF_MARK_USED);
+	return block;
 }
 
 /* Keep a block, which is no longer in use. False: it may hold no more. */
-static inline bool sf_cache_push(struct sf_cache *cache, uintptr_t addr)
+static inline bool sf_cache_push(struct sf_cache *cache, uintptr_t addr,
+				 _Atomic uint8_t *mark)
 {
-	void **top = sf_cache_top(cache);
+	struct sf_cached *top = cache->top;
 
 	if (SF_UNLIKELY(top == cache->end))
 		return false;
-	*top = (void *)addr;
-	sf_cache_set_top(cache, top + 1);
+	cache->top = ++top;
+	*top = (struct sf_cached){ (void *)addr, mark };
 	return true;
 }
 
@@ -75,7 +64,7 @@ void *sf_cache_refill(struct sf_heap *heap, unsigned class);
 
 /* Where the cache is full: have it hold more, or put the block back. */
 void sf_cache_overflow(struct sf_heap *heap, struct sf_slab *slab,
-		       uintptr_t addr);
+		       uintptr_t addr, _Atomic uint8_t *mark);
 
 /* Put all blocks back; the heap's caches hold none until they grow again. */
 void sf_cache_flush(struct sf_heap *heap);

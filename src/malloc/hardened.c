@@ -154,7 +154,7 @@ static void *shuffle(struct sf_heap *heap, unsigned class, void *block)
 	unsigned bit;
 
 	spot = sf_slab_spot(slab, addr - slab->addr);
-	sf_slab_unmark(slab, addr);
+	sf_mark_set(sf_slab_mark_of(slab, addr), SF_MARK_NONE);
 	sf_bits_set(&slab->free[spot.word],
 		    sf_bits_get(&slab->free[spot.word]) | (uint64_t)1
 								  << spot.bit);
@@ -163,7 +163,7 @@ static void *shuffle(struct sf_heap *heap, unsigned class, void *block)
 	sf_bits_set(&slab->free[word],
 		    sf_bits_get(&slab->free[word]) & ~((uint64_t)1 << bit));
 	addr = sf_slab_word_addr(slab, word) + (size_t)bit * slab->size;
-	sf_slab_mark(slab, addr);
+	sf_mark_set(sf_slab_mark_of(slab, addr), SF_MARK_USED);
 	return (void *)addr;
 }
 

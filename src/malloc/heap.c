@@ -12,8 +12,12 @@
 /* No heap takes more than this part of what may be retained. */
 #define HEAP_SHARE 2
 
-/* What others freed of a heap may take this part until somebody collects it. */
-#define REMOTE_SHARE 64
+/*
+ * What others freed of a heap may take this part until somebody collects it;
+ * where that is too little, up to so many times as much.
+ */
+#define REMOTE_SHARE	 64
+#define REMOTE_MAX_STEPS 4
 
 _Atomic uint64_t sf_no_blocks;
 
@@ -221,7 +225,7 @@ void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
 		if (next_slab(heap, class) == NULL)
 			return NULL;
 	}
-	sf_slab_mark(bin->slab, addr);
+	sf_mark_set(sf_slab_mark_of(bin->slab, addr), SF_MARK_USED);
 	if (!sf_class_is_fine(class)) {
 		cells = sf_slab_cells(bin->slab, addr - bin->slab->addr);
 		*clean = (bin->slab->clean & cells) == cells;
@@ -305,7 +309,7 @@ static size_t cells_freed(size_t size, uint64_t full, uint64_t bits,
 static bool too_many(struct sf_heap *heap, size_t nr_cells)
 {
 	size_t quota;
-	size_t want;
+	size_t more;
 	size_t nr;
 
 	if (heap == &sf_heap_common)
@@ -318,12 +322,14 @@ static bool too_many(struct sf_heap *heap, size_t nr_cells)
 	quota = atomic_load_explicit(&heap->remote_quota, memory_order_relaxed);
 	if (nr <= quota)
 		return false;
-	want = sf_retain_bound() / REMOTE_SHARE >> SF_CELL_SHIFT;
-	if (quota != 0 || !sf_retain_try(want << SF_CELL_SHIFT))
+	more = sf_retain_bound() / REMOTE_SHARE >> SF_CELL_SHIFT;
+	if (quota >= REMOTE_MAX_STEPS * more ||
+	    !sf_retain_try(more << SF_CELL_SHIFT))
 		return true;
-	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota, want))
-		return nr > want;
-	sf_retain_end(want << SF_CELL_SHIFT);
+	if (atomic_compare_exchange_strong(&heap->remote_quota, &quota,
+					   quota + more))
+		return nr > quota + more;
+	sf_retain_end(more << SF_CELL_SHIFT);
 	return true;
 }
 
@@ -342,16 +348,16 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 	uint64_t bit;
 	uint64_t bits;
 	uint64_t old;
+	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
 
-	if (!sf_slab_is_marked(slab, addr))
+	if (mark == NULL ||
+	    atomic_exchange(mark, SF_MARK_REMOTE) != SF_MARK_USED)
 		sf_slab_bad_free(slab, addr);
 	spot = sf_slab_spot(slab, addr - slab->addr);
 	bit = (uint64_t)1 << spot.bit;
 	bits = sf_bits_get(&slab->free[spot.word]);
 	/* From here on the slab may be closed, when this was its last block. */
 	old = atomic_fetch_or(&slab->remote[spot.word], bit);
-	if (SF_UNLIKELY((old & bit) != 0))
-		sf_slab_bad_free(slab, addr);
 	owner = notify(slab);
 	if (owner == NULL)
 		return;
@@ -367,6 +373,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 void sf_heap_leave_bins(struct sf_heap *heap)
 {
 	sf_cache_flush(heap);
+	sf_large_cache_flush(&heap->large);
 	for (unsigned class = 0; class < SF_NR_CLASSES; class ++) {
 		struct sf_bin *bin = &heap->bins[class];
 		struct sf_slab *slab = bin->slab;

@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "malloc/cache.h"
+#include "malloc/large_cache.h"
 #include "malloc/slab.h"
 #include "os/lock.h"
 
@@ -58,6 +59,7 @@ struct sf_heap {
 	size_t nr_idle;	  /* idle cells, at most quota */
 	size_t quota;	  /* cells counted as retained */
 	size_t nr_cached; /* cells counted as retained for the caches */
+	struct sf_large_cache large;
 
 	/* Changed by other threads. */
 	struct sf_lock lock SF_CACHE_ALIGNED;

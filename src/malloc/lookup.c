@@ -20,7 +20,7 @@ static size_t start_in_slab(const struct sf_slab *slab, size_t offset)
 	       sf_min(offset / slab->size, per_span - 1) * slab->size;
 }
 
-static bool look_up_small(const struct sf_slab *slab, uintptr_t addr,
+static bool look_up_small(struct sf_slab *slab, uintptr_t addr,
 			  struct sf_lookup *out)
 {
 	size_t start = start_in_slab(slab, addr - slab->addr);
@@ -29,7 +29,7 @@ static bool look_up_small(const struct sf_slab *slab, uintptr_t addr,
 		.addr = slab->addr + start,
 		.len = slab->size,
 		.is_small = true,
-		.is_used = sf_slab_has_block(slab, slab->addr + start),
+		.is_used = sf_slab_find_used(slab, slab->addr + start) != NULL,
 	};
 	return true;
 }
@@ -56,7 +56,7 @@ static bool look_up_large(const struct sf_pool *pool, uintptr_t addr,
 bool sf_lookup(uintptr_t addr, struct sf_lookup *out)
 {
 	struct sf_pool *pool = sf_pool_of(addr);
-	const struct sf_slab *slab;
+	struct sf_slab *slab;
 
 	if (pool == NULL)
 		return false;

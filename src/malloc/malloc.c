@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The malloc family. The paths that nearly all calls take, to and from a cache
- * of this thread's heap, are written out here: no lock, no atomic read-modify-
- * write, no system call. All others go through heap.h and large.h.
+ * The malloc family: what quick.h leaves, by way of heap.h and large.h.
  */
 #include "malloc/malloc.h"
 
@@ -14,26 +12,24 @@
 #include "malloc/large.h"
 #include "malloc/mode.h"
 #include "malloc/profile.h"
+#include "malloc/quick.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
-
-#define MAX_LEN ((size_t)PTRDIFF_MAX)
 
 /*
  * malloc
  */
 
-static void *no_memory(void)
+void *sf_malloc_failed(void)
 {
 	errno = ENOMEM;
 	return NULL;
 }
 
-/* What a slow path hands out, or NULL, which becomes ENOMEM. */
-static void *taken(void *block, size_t size)
+void *sf_malloc_taken(void *block, size_t size)
 {
 	if (block == NULL)
-		return no_memory();
+		return sf_malloc_failed();
 	if (sf_profile_is_active())
 		sf_profile_took(block, size);
 	return block;
@@ -43,9 +39,9 @@ static void *take_in_mode(size_t size, size_t align, bool zero)
 {
 	void *block = NULL;
 
-	if (size <= MAX_LEN && align <= MAX_LEN)
+	if (size <= SF_MALLOC_MAX && align <= SF_MALLOC_MAX)
 		block = sf_mode->take(size, align, zero);
-	return taken(block, size);
+	return sf_malloc_taken(block, size);
 }
 
 /* A small block of a class. *clean: it is known to read as zeros. */
@@ -58,7 +54,7 @@ static void *take_small(unsigned class, bool *clean)
 	return block;
 }
 
-static __attribute__((noinline)) void *malloc_slow(size_t size)
+void *sf_malloc_slow(size_t size)
 {
 	bool clean;
 	void *block;
@@ -68,42 +64,24 @@ static __attribute__((noinline)) void *malloc_slow(size_t size)
 		return take_in_mode(size, 1, false);
 	if (size <= SF_SMALL_MAX)
 		block = take_small(sf_class_of(size), &clean);
-	else if (size <= MAX_LEN)
+	else if (size <= SF_MALLOC_MAX)
 		block = sf_large_take(size, 1, false);
 	else
 		block = NULL;
-	return taken(block, size);
+	return sf_malloc_taken(block, size);
 }
 
-/* The cache of a heap that this thread is busy in has none. */
-static __attribute__((noinline)) void *malloc_from_slab(struct sf_heap *heap,
-							unsigned class)
+void *sf_malloc_from_slab(struct sf_heap *heap, unsigned class)
 {
 	void *block = sf_cache_refill(heap, class);
 
 	sf_heap_leave(heap);
-	return SF_LIKELY(block != NULL) ? block : no_memory();
+	return SF_LIKELY(block != NULL) ? block : sf_malloc_failed();
 }
 
 void *sf_malloc(size_t size)
 {
-	struct sf_heap *heap = sf_heap_own;
-	unsigned class;
-	void *block;
-
-	if (SF_UNLIKELY(size > SF_SMALL_MAX))
-		return malloc_slow(size);
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		sf_heap_leave(heap);
-		return malloc_slow(size);
-	}
-	/* Not before: there are no classes until a heap is this thread's. */
-	class = sf_class_of(size);
-	block = sf_cache_pop(&heap->caches[class]);
-	if (SF_UNLIKELY(block == NULL))
-		return malloc_from_slab(heap, class);
-	sf_heap_leave(heap);
-	return block;
+	return sf_malloc_quickly(size);
 }
 
 /* Larger than fine blocks. *clean: it is known to read as zeros. */
@@ -133,15 +111,15 @@ void *sf_calloc(size_t nr, size_t size)
 	void *block;
 	size_t len;
 
-	if (__builtin_mul_overflow(nr, size, &len) || len > MAX_LEN)
-		return no_memory();
+	if (__builtin_mul_overflow(nr, size, &len) || len > SF_MALLOC_MAX)
+		return sf_malloc_failed();
 	if (len <= SF_FINE_MAX) {
-		block = sf_malloc(len);
+		block = sf_malloc_quickly(len);
 	} else {
 		sf_heap_init();
 		if (SF_UNLIKELY(sf_mode != NULL))
 			return take_in_mode(len, 1, true);
-		block = taken(calloc_slow(len, &clean), len);
+		block = sf_malloc_taken(calloc_slow(len, &clean), len);
 	}
 	if (!clean && block != NULL)
 		memset(block, 0, len);
@@ -162,11 +140,11 @@ void *sf_memalign(size_t align, size_t size)
 	class = sf_class_aligned(size, align);
 	if (class < SF_NR_CLASSES)
 		block = take_small(class, &clean);
-	else if (size <= MAX_LEN && align <= MAX_LEN)
+	else if (size <= SF_MALLOC_MAX && align <= SF_MALLOC_MAX)
 		block = sf_large_take(sf_max(size, 1), align, false);
 	else
 		block = NULL;
-	return taken(block, size);
+	return sf_malloc_taken(block, size);
 }
 
 void *sf_aligned_alloc(size_t align, size_t size)
@@ -182,7 +160,7 @@ void *sf_memalign_any(size_t align, size_t size)
 {
 	size_t power = 16;
 
-	if (align > MAX_LEN / 2 + 1) {
+	if (align > SF_MALLOC_MAX / 2 + 1) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -210,7 +188,7 @@ int sf_posix_memalign(void **out, size_t align, size_t size)
  * free
  */
 
-SF_NORETURN static void foreign(const char *call, const void *block)
+SF_NORETURN void sf_malloc_foreign(const char *call, const void *block)
 {
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
@@ -237,7 +215,7 @@ void sf_free_plain(void *block)
 	struct sf_slab *slab;
 
 	if (pool == NULL)
-		foreign("free", block);
+		sf_malloc_foreign("free", block);
 	slab = sf_slab_of(pool, addr);
 	/* Acquire: pairs with the release in sf_slab_open(). */
 	owner = atomic_load_explicit(&slab->owner, memory_order_acquire);
@@ -252,7 +230,7 @@ void sf_free_plain(void *block)
 	sf_heap_free_remote(slab, addr);
 }
 
-static __attribute__((noinline)) void free_slow(void *block)
+void sf_free_slow(void *block)
 {
 	if (block == NULL)
 		return;
@@ -264,200 +242,22 @@ static __attribute__((noinline)) void free_slow(void *block)
 		sf_free_plain(block);
 }
 
-/* The cache of a heap that this thread is busy in is full. */
-static __attribute__((noinline)) void
-free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
+void sf_free_leave(struct sf_heap *heap, void *block)
 {
-	sf_cache_overflow(heap, slab, addr);
 	sf_heap_leave(heap);
+	sf_free_slow(block);
 }
 
-static __attribute__((noinline)) void free_leave(struct sf_heap *heap,
-						 void *block)
+void sf_free_to_slab(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr,
+		     _Atomic uint8_t *mark)
 {
+	sf_cache_overflow(heap, slab, addr, mark);
 	sf_heap_leave(heap);
-	free_slow(block);
 }
 
 void sf_free(void *block)
 {
-	uintptr_t addr = (uintptr_t)block;
-	struct sf_heap *heap = sf_heap_own;
-	struct sf_slab *slab;
-	unsigned slot;
-
-	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
-		free_slow(block);
-		return;
-	}
-	slab = sf_slab_first(addr);
-	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
-					     memory_order_relaxed) != heap ||
-			sf_slab_notified(slab))) {
-		free_slow(block);
-		return;
-	}
-	if (SF_UNLIKELY(!sf_heap_try(heap))) {
-		free_leave(heap, block);
-		return;
-	}
-	slot = sf_slot_of(addr, slab->slot_shift);
-	if (SF_UNLIKELY(!sf_slot_is_set(slab, slot) ||
-			!sf_slab_divides(slab, addr))) {
-		free_leave(heap, block);
-		return;
-	}
-	sf_slot_clear(slab, slot);
-	if (SF_UNLIKELY(!sf_cache_push(&heap->caches[slab->class], addr))) {
-		free_to_slab(heap, slab, addr);
-		return;
-	}
-	sf_heap_leave(heap);
-}
-
-/*
- * Lengths
- */
-
-/* Bytes of a block; 0: none starts there. */
-static inline size_t len_of(const struct sf_pool *pool, struct sf_slab *slab,
-			    uintptr_t addr)
-{
-	/* Acquire: pairs with the release in sf_slab_open(). */
-	if (SF_LIKELY(atomic_load_explicit(&slab->owner,
-					   memory_order_acquire) != NULL))
-		return sf_slab_has_block(slab, addr) ? slab->size : 0;
-	return sf_large_len(pool, addr);
-}
-
-static __attribute__((noinline)) size_t len_slow(const char *call,
-						 const void *block)
-{
-	uintptr_t addr = (uintptr_t)block;
-	struct sf_pool *pool = sf_pool_of(addr);
-	size_t len;
-
-	if (pool == NULL)
-		foreign(call, block);
-	len = len_of(pool, sf_slab_of(pool, addr), addr);
-	if (len == 0)
-		sf_fatal("%s(%p): no block starts here, or it is already free",
-			 call, block);
-	return len;
-}
-
-size_t sf_malloc_len_plain(const char *call, const void *block)
-{
-	uintptr_t addr = (uintptr_t)block;
-	size_t len = 0;
-
-	if (SF_LIKELY(sf_pool_is_first(addr)))
-		len = len_of(sf_pool_first.pool, sf_slab_first(addr), addr);
-	return SF_LIKELY(len != 0) ? len : len_slow(call, block);
-}
-
-size_t sf_malloc_len(const char *call, const void *block)
-{
-	if (SF_UNLIKELY(sf_mode != NULL))
-		return sf_mode->len(call, block);
-	return sf_malloc_len_plain(call, block);
-}
-
-void sf_free_aligned_sized(void *block, size_t align, size_t size)
-{
-	size_t len;
-
-	if (block == NULL)
-		return;
-	if (SF_UNLIKELY(sf_mode != NULL)) {
-		if (sf_profile_is_active())
-			sf_profile_freed(block);
-		sf_mode->free_sized(block, align, size);
-		return;
-	}
-	len = sf_malloc_len_plain("free_sized", block);
-	if (SF_UNLIKELY(size > len))
-		sf_fatal("free_sized(%p, %zu): the block has %zu bytes", block,
-			 size, len);
-	sf_free(block);
-}
-
-void sf_free_sized(void *block, size_t size)
-{
-	sf_free_aligned_sized(block, 1, size);
-}
-
-static void *resize_in_mode(void *block, size_t size)
-{
-	if (size > MAX_LEN)
-		return no_memory();
-	/* Out of the profile, should it fail. */
-	if (sf_profile_is_active())
-		sf_profile_freed(block);
-	return taken(sf_mode->resize(block, size), size);
-}
-
-/* Whether a block of len bytes may stay when it is to have size bytes. */
-static bool fits(size_t len, size_t size)
-{
-	if (len > SF_SMALL_MAX)
-		return size <= len && size > len - sf_page_size;
-	return size <= len && (size >= len / 2 || len <= 64);
-}
-
-/*
- * What to take for a block that has len bytes and is to have size. One that
- * grows is likely to grow again: a quarter more, so that it is copied thrice
- * until it has doubled, not with each of eight classes.
- */
-static size_t room_for(size_t len, size_t size)
-{
-	size_t more = len + len / 4;
-
-	return len < size && size < more && more <= SF_SMALL_MAX ? more : size;
-}
-
-void *sf_realloc(void *block, size_t size)
-{
-	uintptr_t addr = (uintptr_t)block;
-	size_t len;
-	void *copy;
-
-	if (block == NULL)
-		return sf_malloc(size);
-	len = sf_malloc_len("realloc", block);
-	if (size == 0) {
-		sf_free(block);
-		return NULL;
-	}
-	if (SF_UNLIKELY(sf_mode != NULL))
-		return resize_in_mode(block, size);
-	if (SF_LIKELY(fits(len, size)))
-		return block;
-	if (size > MAX_LEN)
-		return no_memory();
-	if (len > SF_SMALL_MAX && size > SF_SMALL_MAX) {
-		copy = sf_large_resize(sf_pool_of(addr), addr, size);
-		/* Where it moved, it was freed. */
-		if (copy == block && sf_profile_is_active())
-			sf_profile_freed(block);
-		return taken(copy, size);
-	}
-	copy = sf_malloc(room_for(len, size));
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, block, sf_min(len, size));
-	sf_free(block);
-	return copy;
-}
-
-void *sf_reallocarray(void *block, size_t nr, size_t size)
-{
-	size_t len;
-
-	if (__builtin_mul_overflow(nr, size, &len))
-		return no_memory();
-	return sf_realloc(block, len);
+	sf_free_quickly(block);
 }
 
 size_t sf_malloc_trim(size_t keep_len)

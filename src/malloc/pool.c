@@ -5,13 +5,10 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "base/option.h"
-#include "malloc/slab.h"
+#include "malloc/headers.h"
 #include "vm/account.h"
 #include "vm/release.h"
 #include "vm/retain.h"
-
-#define HEADERS_STEP ((size_t)1 << 20)
 
 /* What is kept however little was reused so far, and how the target falls. */
 #define TARGET_FLOOR_LEN ((size_t)1 << 20)
@@ -30,30 +27,16 @@ static size_t unit_pages(void)
 }
 
 /*
- * Pools and their headers
+ * Pools
  */
 
-static size_t headers_max_len(const struct sf_region *region)
-{
-	size_t nr = (region->nr_pages << sf_page_shift) >> SF_UNIT_SHIFT;
-
-	return sf_align_up(nr * sizeof(struct sf_slab), sf_page_size);
-}
-
-/* Reserve the headers of a region that has none. */
+/* Reserve what describes the units of a region that has none. */
 static int open_pool(struct sf_pool *pool, struct sf_region *region)
 {
-	uintptr_t headers;
-	int err = sf_page_reserve(headers_max_len(region), &headers);
-
-	if (err != 0)
-		return err;
-	sf_page_set_huge(headers, headers_max_len(region), false);
 	pool->region = region;
-	pool->slabs = (struct sf_slab *)headers;
 	pool->target = TARGET_FLOOR_LEN >> sf_page_shift;
 	pool->base = region->base;
-	return 0;
+	return sf_headers_reserve(pool);
 }
 
 /* The pool of region number i, opened when it is used first. */
@@ -70,63 +53,6 @@ static int pool_at(size_t i, struct sf_pool **out)
 		err = open_pool(pool, sf_state_region(i));
 	sf_lock_release(&pool->grow, SF_RANK_POOL);
 	return err;
-}
-
-/* The first pool is the one that has units first. */
-static void note_first(struct sf_pool *pool)
-{
-	if (sf_pool_first.slabs == NULL) {
-		sf_pool_first.base = pool->base;
-		sf_pool_first.slabs = pool->slabs;
-		sf_pool_first.pool = pool;
-	}
-	if (sf_pool_first.slabs == pool->slabs)
-		atomic_store_explicit(&sf_pool_first.len, sf_pool_len(pool),
-				      memory_order_relaxed);
-}
-
-/* Make the headers of all units below page `end` accessible. */
-static int grow_headers(struct sf_pool *pool, size_t end)
-{
-	size_t nr_units = ((end << sf_page_shift) + SF_SLAB_LEN - 1) >>
-			  SF_UNIT_SHIFT;
-	size_t max_len = headers_max_len(pool->region);
-	size_t len = sf_align_up(nr_units * sizeof(struct sf_slab),
-				 HEADERS_STEP);
-	int err = 0;
-
-	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
-	len = sf_min(len, max_len);
-	if (len > pool->headers_len) {
-		err = sf_page_commit((uintptr_t)pool->slabs + pool->headers_len,
-				     len - pool->headers_len);
-		if (err == 0) {
-			pool->headers_len = len;
-			atomic_store_explicit(&pool->len,
-					      len / sizeof(struct sf_slab)
-						      << SF_UNIT_SHIFT,
-					      memory_order_relaxed);
-			note_first(pool);
-		}
-	}
-	sf_lock_release(&pool->grow, SF_RANK_POOL);
-	return err;
-}
-
-/* As far ahead as the region does, where a forked child can't any more. */
-static int grow_headers_ahead(struct sf_pool *pool, size_t end)
-{
-	size_t ahead = sf_option(SF_OPTION_AHEAD) >> sf_page_shift;
-
-	ahead = sf_min(ahead, pool->region->nr_pages - end);
-	return grow_headers(pool, end + ahead) == 0 ? 0 :
-						      grow_headers(pool, end);
-}
-
-/* The page where units without a header begin. */
-static size_t headers_end(const struct sf_pool *pool)
-{
-	return sf_pool_len(pool) >> sf_page_shift;
 }
 
 /*
@@ -195,6 +121,8 @@ static void take_locked(struct sf_pool *pool, size_t first, size_t nr,
 	pool->nr_used -= out->nr_used;
 	region->nr_used += nr;
 	pool->peak = sf_max(pool->peak, region->nr_used);
+	if ((flags & SF_POOL_SLAB) != 0)
+		sf_marks_note(pool, first);
 	region->nr_maps++;
 	if (nr > out->nr_used && pool->regret > 0)
 		regret(pool, nr - out->nr_used);
@@ -231,19 +159,19 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 			sf_region_unlock(region);
 			return -ENOSPC;
 		}
-		if (end <= region->frontier && end <= headers_end(pool)) {
+		if (end <= region->frontier && end <= sf_headers_end(pool)) {
 			take_locked(pool, start, nr, flags, out);
 			ahead = sf_region_low(region, end);
 			sf_region_unlock(region);
 			if (SF_UNLIKELY(ahead > 0)) {
 				sf_region_grow_ahead(region, ahead);
-				grow_headers_ahead(pool, end);
+				sf_headers_grow_ahead(pool, end);
 			}
 			sf_retain_end(out->nr_used << sf_page_shift);
 			return 0;
 		}
 		sf_region_unlock(region);
-		err = grow_headers_ahead(pool, end);
+		err = sf_headers_grow_ahead(pool, end);
 		if (err == 0)
 			err = sf_region_grow(region, end);
 		if (err != 0 && (flags & SF_POOL_ROOM) == 0)
@@ -308,13 +236,14 @@ bool sf_pool_grow(struct sf_pool *pool, size_t first, size_t nr)
 		is_free = first + nr <= region->nr_pages &&
 			  sf_tree_free_after(&region->tree, first, nr) == nr;
 		taken = is_free && first + nr <= region->frontier &&
-			first + nr <= headers_end(pool);
+			first + nr <= sf_headers_end(pool);
 		if (taken)
 			take_locked(pool, first, nr, 0, &more);
 		sf_region_unlock(region);
 		if (taken)
 			sf_retain_end(more.nr_used << sf_page_shift);
-		if (taken || !is_free || grow_headers(pool, first + nr) != 0 ||
+		if (taken || !is_free ||
+		    sf_headers_grow(pool, first + nr) != 0 ||
 		    sf_region_grow(region, first + nr) != 0)
 			return taken;
 	}
@@ -355,6 +284,7 @@ static void release_unlock(struct sf_pool *pool, size_t first, size_t nr)
 	struct sf_region *region = pool->region;
 	uintptr_t addr = sf_pool_addr(pool, first);
 	bool was_locked = false;
+	bool has_marks;
 	bool released;
 
 	note_released(pool, nr);
@@ -370,7 +300,10 @@ static void release_unlock(struct sf_pool *pool, size_t first, size_t nr)
 		sf_count(SF_COUNT_STUCK, 1);
 		sf_count(SF_COUNT_STUCK_LEN, nr << sf_page_shift);
 	}
+	has_marks = sf_marks_can_drop(pool, first, nr);
 	sf_region_unlock_idle(region);
+	if (has_marks)
+		sf_marks_drop(pool, first, nr);
 }
 
 /*
@@ -408,11 +341,15 @@ static size_t purge_unlock(struct sf_pool *pool)
 	return nr;
 }
 
-/* Make pages free and used. Called under the lock. */
-static void retain_locked(struct sf_pool *pool, size_t first, size_t nr,
+/*
+ * Make pages free and those used that hold old contents. Called under the lock,
+ * which it gives up.
+ */
+static void retain_unlock(struct sf_pool *pool, size_t first, size_t nr,
 			  uint64_t used, size_t nr_used)
 {
 	struct sf_tree *tree = &pool->region->tree;
+	bool has_marks = false;
 
 	sf_tree_give(tree, first, nr);
 	if (nr_used == nr)
@@ -422,6 +359,11 @@ static void retain_locked(struct sf_pool *pool, size_t first, size_t nr,
 			sf_tree_set(tree, first + i, 1, SF_QUIET);
 	pool->nr_used += nr_used;
 	pool->top = sf_max(pool->top, first + nr);
+	if (nr_used == 0)
+		has_marks = sf_marks_can_drop(pool, first, nr);
+	sf_region_unlock(pool->region);
+	if (has_marks)
+		sf_marks_drop(pool, first, nr);
 }
 
 static void give(struct sf_pool *pool, size_t first, size_t nr, uint64_t used,
@@ -437,8 +379,7 @@ static void give(struct sf_pool *pool, size_t first, size_t nr, uint64_t used,
 	while (nr_used <= pool->target / 2 || nr_used == 0) {
 		if (pool->nr_used + nr_used <= pool->target &&
 		    sf_retain_try(used_len)) {
-			retain_locked(pool, first, nr, used, nr_used);
-			sf_region_unlock(region);
+			retain_unlock(pool, first, nr, used, nr_used);
 			return;
 		}
 		if (purge_unlock(pool) == 0) {

@@ -4,7 +4,7 @@
  * 64 KiB, with a header for each unit that lies elsewhere.
  *
  *	region   | unit | unit | unit | unit |  ...      blocks, nothing else
- *	headers  | slab | slab | slab | slab |  ...      see slab.h
+ *	headers  | slab | slab | slab | slab |  ...      see headers.h
  *
  * A unit is a slab, or pages of large blocks: in the header of the unit where
  * a large block starts stands its number of pages. So whatever pointer free()
@@ -32,9 +32,6 @@
 
 #define SF_UNIT_SHIFT SF_SLAB_SHIFT
 
-/* Its headers: those accessible and those reserved. */
-#define SF_POOL_MAPPINGS 2
-
 struct sf_slab;
 
 struct sf_pool {
@@ -46,9 +43,7 @@ struct sf_pool {
 	/* Grows under grow; what free() may look up. 0: no pool yet. */
 	_Atomic size_t len; /* of the units with a header */
 
-	/* Under grow. */
 	struct sf_lock grow;
-	size_t headers_len; /* accessible bytes from slabs on */
 
 	/* Under the region's lock. Pages. */
 	size_t nr_used; /* free and used */
@@ -84,6 +79,7 @@ struct sf_pages {
 
 #define SF_POOL_ROOM 1u /* as many free addresses behind them, if there are */
 #define SF_POOL_ZERO 2u /* sf_pool_zero() follows */
+#define SF_POOL_SLAB 4u /* one unit, for blocks with marks */
 
 /* Take nr pages whose address is a multiple of align. 0 or -ENOMEM. */
 int sf_pool_take(size_t nr, size_t align, unsigned flags, struct sf_pages *out);

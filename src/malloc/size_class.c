@@ -6,7 +6,7 @@
 
 struct sf_class sf_classes[SF_NR_CLASSES];
 unsigned sf_class_nr_cells = SF_NR_CELLS;
-uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
+uint8_t sf_listed_class[SF_LISTED_MAX / 16 + 1];
 
 /* Blocks to a cell; the size follows. */
 static const uint16_t fine_per_cell[SF_NR_FINE] = {
@@ -86,12 +86,12 @@ void sf_class_init(unsigned nr_cells)
 		class->recip = UINT64_MAX / class->size + 1;
 		class->slot_shift = (uint8_t)(31 - __builtin_clz(class->size));
 	}
-	for (size_t i = 0; i < SF_NR(sf_fine_class); i++) {
+	for (size_t i = 0; i < SF_NR(sf_listed_class); i++) {
 		while (sf_classes[number].size < i * 16)
 			number++;
-		sf_fine_class[i] = (uint8_t)number;
+		sf_listed_class[i] = (uint8_t)number;
 	}
-	sf_assert(number == SF_NR_FINE - 1);
+	sf_assert(sf_classes[number].size == SF_LISTED_MAX);
 }
 
 unsigned sf_class_aligned(size_t size, size_t align)

@@ -51,8 +51,10 @@ struct sf_class {
 
 extern struct sf_class sf_classes[SF_NR_CLASSES];
 
-/* The fine class that serves size, by (size + 15) / 16. */
-extern uint8_t sf_fine_class[SF_FINE_MAX / 16 + 1];
+/* The class that serves size, by (size + 15) / 16: the sizes that programs ask
+   for most need no branch that depends on the size. */
+#define SF_LISTED_MAX ((size_t)1024)
+extern uint8_t sf_listed_class[SF_LISTED_MAX / 16 + 1];
 
 /* Cells of a slab that may hold blocks. */
 extern unsigned sf_class_nr_cells;
@@ -74,8 +76,8 @@ static inline unsigned sf_class_of(size_t size)
 {
 	unsigned shift;
 
-	if (SF_LIKELY(size <= SF_FINE_MAX))
-		return sf_fine_class[(size + 15) / 16];
+	if (SF_LIKELY(size <= SF_LISTED_MAX))
+		return sf_listed_class[(size + 15) / 16];
 	/* Eight steps for each doubling, from 2^9 on. */
 	shift = 60 - (unsigned)__builtin_clzl(size - 1);
 	return SF_NR_FINE + (shift - 6) * 8 +

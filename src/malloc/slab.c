@@ -2,7 +2,10 @@
 /* Slabs and their bits, see slab.h. */
 #include "malloc/slab.h"
 
+#include <string.h>
+
 #include "base/log.h"
+#include "malloc/headers.h"
 #include "malloc/heap.h"
 #include "vm/account.h"
 #include "vm/release.h"
@@ -188,11 +191,13 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	struct sf_pages pages;
 	struct sf_slab *slab;
 
-	if (sf_pool_take(SF_SLAB_LEN >> sf_page_shift, SF_SLAB_LEN, 0,
-			 &pages) != 0)
+	if (sf_pool_take(SF_SLAB_LEN >> sf_page_shift, SF_SLAB_LEN,
+			 SF_POOL_SLAB, &pages) != 0)
 		return NULL;
 	slab = sf_slab_of(pages.pool, sf_pool_addr(pages.pool, pages.first));
 	slab->addr = sf_pool_addr(pages.pool, pages.first);
+	slab->marks = sf_marks_of(pages.pool,
+				  (size_t)(slab - pages.pool->slabs));
 	sf_slab_set_class(slab, number);
 	slab->avail = (uint16_t)(SF_ALL_CELLS >> (16 - class->nr_words));
 	slab->listed = false;
@@ -208,6 +213,17 @@ struct sf_slab *sf_slab_open(struct sf_heap *heap, unsigned number)
 	return slab;
 }
 
+/* In builds with checks: what may be given back to the kernel is all 0. */
+static void check_marks(const struct sf_slab *slab)
+{
+#ifdef SF_DEBUG
+	for (size_t i = 0; i < SF_NR_SLOTS; i++)
+		sf_assert(sf_mark_get(&slab->marks[i]) == SF_MARK_NONE);
+#else
+	(void)slab;
+#endif
+}
+
 void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 {
 	struct sf_pool *pool = sf_pool_of(slab->addr);
@@ -216,6 +232,7 @@ void sf_slab_close(struct sf_heap *heap, struct sf_slab *slab)
 	sf_heap_unlist(heap, slab);
 	clear_idle(heap, slab, SF_ALL_CELLS);
 	remove_from_all(heap, slab);
+	check_marks(slab);
 	for (unsigned w = 0; w < SF_NR_WORDS; w++)
 		sf_bits_set(&slab->free[w], 0);
 	atomic_store_explicit(&slab->owner, NULL, memory_order_relaxed);
@@ -247,7 +264,16 @@ void sf_slab_move(struct sf_heap *from, struct sf_heap *to,
 /* Nobody needs an empty slab but the bin that takes blocks from it. */
 static void close_if_empty(struct sf_heap *heap, struct sf_slab *slab)
 {
-	if (heap->bins[slab->class].slab != slab && sf_slab_is_empty(slab))
+	unsigned cells = (1u << sf_classes[slab->class].nr_cells) - 1;
+
+	if (heap->bins[slab->class].slab == slab)
+		return;
+	/* Most that are not empty are told at a glance. */
+	if ((cells & ~((unsigned)slab->idle | slab->clean)) != 0) {
+		sf_assert(!sf_slab_is_empty(slab));
+		return;
+	}
+	if (sf_slab_is_empty(slab))
 		sf_slab_close(heap, slab);
 }
 
@@ -270,11 +296,13 @@ static bool merge_remote(struct sf_slab *slab, unsigned word)
 		uintptr_t block = addr +
 				  (size_t)__builtin_ctzll(remote) * slab->size;
 
-		if (SF_UNLIKELY(!sf_slab_is_marked(slab, block)))
+		_Atomic uint8_t *mark = sf_slab_mark_of(slab, block);
+
+		if (SF_UNLIKELY(sf_mark_get(mark) != SF_MARK_REMOTE))
 			sf_fatal("free(%p): freed twice, by different threads "
 				 "(a block of %u bytes)",
 				 (void *)block, slab->size);
-		sf_slab_unmark(slab, block);
+		sf_mark_set(mark, SF_MARK_NONE);
 	}
 	return true;
 }
@@ -386,64 +414,84 @@ void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 }
 
 /*
- * Fine blocks of one class. The same as put(), with what is equal in hand, and
- * a word that is the last one's too.
+ * Put fine blocks back that are of one word of a cell; addr is one of them, or
+ * in the same cell. Their bits are in mask.
  */
-static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
-			 void *const *blocks, size_t nr)
+static void put_word(struct sf_heap *heap, const struct sf_class *class,
+		     uintptr_t addr, unsigned word, uint64_t mask)
 {
-	uint64_t recip = class->recip;
-	uint64_t full = class->full;
-	uint64_t last_full = class->last_full;
-	unsigned word_shift = class->word_shift;
-	_Atomic uint64_t none = 0;
-	_Atomic uint64_t *word = &none;
-	uint64_t bits = 0;
+	struct sf_slab *slab = sf_slab_first(addr);
+	unsigned cell = addr >> SF_CELL_SHIFT & (SF_NR_CELLS - 1);
+	unsigned at = (cell << class->word_shift) + word;
+	uint64_t full = word == 0 ? class->full : class->last_full;
+	uint64_t bits = sf_bits_get(&slab->free[at]);
+	uint64_t now = bits | mask;
 
-	for (size_t k = 0; k < nr; k++) {
-		uintptr_t addr = (uintptr_t)blocks[k];
-		struct sf_slab *slab = sf_slab_first(addr);
-		unsigned cell = addr >> SF_CELL_SHIFT & (SF_NR_CELLS - 1);
-		unsigned in = addr & (SF_CELL_LEN - 1);
-		unsigned i = (unsigned)(((unsigned __int128)in * recip) >> 64);
-		unsigned at = (cell << word_shift) + i / 64;
-		uint64_t now;
-
-		if (word != &slab->free[at]) {
-			sf_bits_set(word, bits);
-			word = &slab->free[at];
-			bits = sf_bits_get(word);
-		}
-		now = bits | (uint64_t)1 << i % 64;
-		if (SF_LIKELY(bits != 0 && now != (i < 64 ? full : last_full) &&
-			      !sf_slab_notified(slab))) {
-			bits = now;
-			continue;
-		}
-		sf_bits_set(word, bits);
-		put(heap, slab, addr & (SF_SLAB_LEN - 1));
-		word = &none;
-	}
-	sf_bits_set(word, bits);
+	sf_bits_set(&slab->free[at], now);
+	/* Where others freed blocks, their bits count too. */
+	if (SF_UNLIKELY(sf_slab_notified(slab)))
+		now |= sf_bits_get(&slab->remote[at]);
+	if (SF_UNLIKELY(bits == 0 ||
+			(now == full && (slab->idle >> cell & 1) == 0)))
+		on_event(heap, slab, cell * SF_CELL_LEN, at);
 }
 
-void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
-		     size_t nr)
+/* The number of a fine block in its cell. */
+static unsigned index_in_cell(uintptr_t addr, uint64_t recip)
+{
+	uint64_t in = addr & (SF_CELL_LEN - 1);
+
+	return (unsigned)(((unsigned __int128)in * recip) >> 64);
+}
+
+/*
+ * Fine blocks of one class. Those in a row are often of the same word, which is
+ * then changed once.
+ */
+static void put_all_fine(struct sf_heap *heap, const struct sf_class *class,
+			 const struct sf_cached *blocks, size_t nr)
+{
+	uint64_t recip = class->recip;
+	uintptr_t cell = 0;
+	unsigned word = 0;
+	uint64_t mask = 0;
+
+	for (size_t k = 0; k < nr; k++) {
+		uintptr_t addr = (uintptr_t)blocks[k].block;
+		unsigned i = index_in_cell(addr, recip);
+
+		if ((cell ^ addr) >> SF_CELL_SHIFT != 0 || word != i / 64) {
+			if (mask != 0)
+				put_word(heap, class, cell, word, mask);
+			cell = addr;
+			word = i / 64;
+			mask = 0;
+		}
+		mask |= (uint64_t)1 << i % 64;
+	}
+	if (mask != 0)
+		put_word(heap, class, cell, word, mask);
+}
+
+void sf_slab_put_all(struct sf_heap *heap, unsigned class,
+		     const struct sf_cached *blocks, size_t nr)
 {
 	if (sf_class_is_fine(class)) {
 		put_all_fine(heap, &sf_classes[class], blocks, nr);
 		return;
 	}
 	for (size_t i = 0; i < nr; i++)
-		sf_slab_put(heap, sf_slab_first((uintptr_t)blocks[i]),
-			    (uintptr_t)blocks[i]);
+		sf_slab_put(heap, sf_slab_first((uintptr_t)blocks[i].block),
+			    (uintptr_t)blocks[i].block);
 }
 
 void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr)
 {
-	if (SF_UNLIKELY(!sf_slab_has_block(slab, addr)))
+	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
+
+	if (SF_UNLIKELY(mark == NULL))
 		sf_slab_bad_free(slab, addr);
-	sf_slab_unmark(slab, addr);
+	sf_mark_set(mark, SF_MARK_NONE);
 	sf_slab_put(heap, slab, addr);
 }
 
@@ -464,6 +512,32 @@ bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab)
 	note_idle(heap, slab, cells & ~(unsigned)slab->idle);
 	close_if_empty(heap, slab);
 	return true;
+}
+
+/* Set the bits of all blocks of a word that another thread freed. */
+static void repair_word(struct sf_slab *slab, unsigned word)
+{
+	uintptr_t addr = sf_slab_word_addr(slab, word);
+	uint64_t left = sf_class_full(&sf_classes[slab->class], word);
+	uint64_t remote = sf_bits_get(&slab->remote[word]);
+
+	for (; left != 0; left &= left - 1) {
+		size_t i = (size_t)__builtin_ctzll(left);
+
+		if (sf_mark_get(sf_slab_mark_of(slab, addr + i * slab->size)) ==
+		    SF_MARK_REMOTE)
+			remote |= left & -left;
+	}
+	sf_bits_set(&slab->remote[word], remote);
+}
+
+void sf_slab_repair(struct sf_slab *slab)
+{
+	if (memchr((const void *)slab->marks, SF_MARK_REMOTE, SF_NR_SLOTS) ==
+	    NULL)
+		return;
+	for (unsigned w = 0; w < sf_classes[slab->class].nr_words; w++)
+		repair_word(slab, w);
 }
 
 /*

@@ -2,25 +2,15 @@
 /*
  * Slabs: 64 KiB cut into equal blocks, with a header that lies elsewhere.
  *
- * Bits tell what a block is:
+ * Each block has a mark (see marks.h), and a bit in two rows:
  *
- *	in_use    the program has it. What free() gets is proved by this bit.
- *	remote    another thread freed it, and the owner does not know yet; it
- *		  counts as not in use
- *	free      the slab may hand it out
+ *	free      the slab may hand it out; the owner's alone
+ *	remote    set after the mark, for the owner to find it
  *
- * in_use and free are changed by the slab's owner alone, without atomic read-
- * modify-write. A block with no bit is in a cache (see cache.h). So a second
- * free() is seen at once.
+ * Where they are: marks are found without a division, the bits are dense, so
+ * that whole cells of free blocks show.
  *
- * Where the bits are: those of in_use are found without a division, those of
- * free and remote are dense, so that whole cells of free blocks show. A slot is
- * as large as the largest power of two that is not larger than a block: no two
- * blocks start in the same.
- *
- *	slot      o / 2^slot_shift, word = slot % 16, bit = slot / 16: blocks
- *		  in a row are in different words, so that the processor need
- *		  not wait for the last change of one before the next
+ *	mark      slot = o / 2^slot_shift
  *	fine      cell = o / 4096, i = (o % 4096) / size,
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
@@ -42,6 +32,7 @@
 
 #include <stdatomic.h>
 
+#include "malloc/marks.h"
 #include "malloc/pool.h"
 
 #define SF_ALL_CELLS   ((1u << SF_NR_CELLS) - 1)
@@ -53,7 +44,8 @@ struct sf_slab {
 	/* What free() reads. Rarely written. */
 	_Atomic(struct sf_heap *) owner; /* NULL: not a slab */
 	uintptr_t addr;
-	uint64_t recip; /* as in struct sf_class */
+	_Atomic uint8_t *marks; /* of its slots */
+	uint64_t recip;		/* as in struct sf_class */
 	uint64_t full;
 	uint64_t last_full;
 	uint32_t size;
@@ -65,9 +57,8 @@ struct sf_slab {
 	   remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
-	_Atomic uint64_t in_use[SF_NR_WORDS] SF_CACHE_ALIGNED;
 	union {
-		_Atomic uint64_t free[SF_NR_WORDS];
+		_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
 		/* Not a slab: pages of the large block that starts here. */
 		_Atomic uint32_t start[SF_UNIT_STARTS];
 	};
@@ -83,7 +74,7 @@ struct sf_slab {
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
 	struct sf_slab *remote_next;
-};
+} __attribute__((aligned(512)));
 
 _Static_assert(sizeof(struct sf_slab) == 512, "an index is a shift");
 
@@ -144,40 +135,11 @@ static inline struct sf_spot sf_slab_spot(const struct sf_slab *slab,
  * Blocks in use
  */
 
-static inline unsigned sf_slot_of(uintptr_t addr, unsigned slot_shift)
+/* Of a block that starts at addr. */
+static inline _Atomic uint8_t *sf_slab_mark_of(const struct sf_slab *slab,
+					       uintptr_t addr)
 {
-	return (unsigned)(addr & (SF_SLAB_LEN - 1)) >> slot_shift;
-}
-
-static inline _Atomic uint64_t *sf_slot_word(struct sf_slab *slab,
-					     unsigned slot)
-{
-	return &slab->in_use[slot % SF_NR_WORDS];
-}
-
-static inline void sf_slot_set(struct sf_slab *slab, unsigned slot)
-{
-	_Atomic uint64_t *word = sf_slot_word(slab, slot);
-
-	sf_bits_set(word,
-		    sf_bits_get(word) | (uint64_t)1 << slot / SF_NR_WORDS);
-}
-
-static inline void sf_slot_clear(struct sf_slab *slab, unsigned slot)
-{
-	_Atomic uint64_t *word = sf_slot_word(slab, slot);
-
-	sf_bits_set(word,
-		    sf_bits_get(word) & ~((uint64_t)1 << slot / SF_NR_WORDS));
-}
-
-/* Whether a block in use starts in a slot. */
-static inline bool sf_slot_is_set(const struct sf_slab *slab, unsigned slot)
-{
-	return slot < SF_NR_WORDS * 64 &&
-	       (sf_bits_get(&slab->in_use[slot % SF_NR_WORDS]) >>
-			slot / SF_NR_WORDS &
-		1) != 0;
+	return &slab->marks[sf_slot_of(addr, slab->slot_shift)];
 }
 
 /* Whether a block of the slab may start at addr: size divides the offset. */
@@ -189,41 +151,30 @@ static inline bool sf_slab_divides(const struct sf_slab *slab, uintptr_t addr)
 	return in * slab->recip < slab->recip;
 }
 
-/* The block at addr is the program's, or no longer. */
-static inline void sf_slab_mark(struct sf_slab *slab, uintptr_t addr)
+/* The mark of the block that the program has at addr; NULL: it has none. */
+static inline _Atomic uint8_t *sf_slab_find_used(struct sf_slab *slab,
+						 uintptr_t addr)
 {
-	sf_slot_set(slab, sf_slot_of(addr, slab->slot_shift));
+	unsigned slot = sf_slot_of(addr, slab->slot_shift);
+
+	if (SF_UNLIKELY(slot >= SF_NR_SLOTS ||
+			sf_mark_get(&slab->marks[slot]) != SF_MARK_USED ||
+			!sf_slab_divides(slab, addr)))
+		return NULL;
+	return &slab->marks[slot];
 }
 
-static inline void sf_slab_unmark(struct sf_slab *slab, uintptr_t addr)
-{
-	sf_slot_clear(slab, sf_slot_of(addr, slab->slot_shift));
-}
-
-static inline bool sf_slab_is_marked(const struct sf_slab *slab, uintptr_t addr)
-{
-	return sf_slot_is_set(slab, sf_slot_of(addr, slab->slot_shift)) &&
-	       sf_slab_divides(slab, addr);
-}
+/* A block in a cache, and its mark, which free() had to find anyway. */
+struct sf_cached {
+	void *block;
+	_Atomic uint8_t *mark;
+} __attribute__((aligned(16)));
 
 /* Whether there may be bits in `remote`. */
 static inline bool sf_slab_notified(const struct sf_slab *slab)
 {
-	/* Relaxed: of two frees at the same time one may be missed here. */
+	/* Relaxed: a free at the same time may be missed here. */
 	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
-}
-
-/* Whether a block that the program has starts at addr. */
-static inline bool sf_slab_has_block(const struct sf_slab *slab, uintptr_t addr)
-{
-	struct sf_spot spot;
-
-	if (!sf_slab_is_marked(slab, addr))
-		return false;
-	if (!sf_slab_notified(slab))
-		return true;
-	spot = sf_slab_spot(slab, addr - slab->addr);
-	return (sf_bits_get(&slab->remote[spot.word]) >> spot.bit & 1) == 0;
 }
 
 /* The cells that a block of a slab lies in, one bit each. */
@@ -268,8 +219,8 @@ void sf_slab_free(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
 
 /* Slabs of the heap may hand out blocks again that are not in use. */
 void sf_slab_put(struct sf_heap *heap, struct sf_slab *slab, uintptr_t addr);
-void sf_slab_put_all(struct sf_heap *heap, unsigned class, void *const *blocks,
-		     size_t nr);
+void sf_slab_put_all(struct sf_heap *heap, unsigned class,
+		     const struct sf_cached *blocks, size_t nr);
 
 /* Address of a word's first block. */
 static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
@@ -285,6 +236,12 @@ static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
 }
 
 SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);
+
+/*
+ * For a forked child: a thread that freed a block may have got no further than
+ * its mark. Have all such blocks be found by sf_slab_collect().
+ */
+void sf_slab_repair(struct sf_slab *slab);
 
 /* Take over what other threads freed. Returns whether there was any. */
 bool sf_slab_collect(struct sf_heap *heap, struct sf_slab *slab);

@@ -4,16 +4,20 @@
 
 #include <surefree.h>
 
+#include "malloc/headers.h"
 #include "malloc/mode.h"
 #include "malloc/threads.h"
 #include "vm/retain.h"
 
-static size_t count_bits(const _Atomic uint64_t *words, size_t nr)
+static size_t count_used(const struct sf_slab *slab)
 {
+	size_t end = SF_SLAB_LEN >> slab->slot_shift;
 	size_t sum = 0;
 
-	for (size_t i = 0; i < nr; i++)
-		sum += (size_t)__builtin_popcountll(sf_bits_get(&words[i]));
+	/* Just so many, whatever class the slab is of meanwhile. */
+	end = sf_min(end, SF_NR_SLOTS);
+	for (size_t i = 0; i < end; i++)
+		sum += sf_mark_get(&slab->marks[i]) == SF_MARK_USED;
 	return sum;
 }
 
@@ -21,11 +25,10 @@ static void add_slab(const struct sf_slab *slab, struct sf_malloc_stats *out)
 {
 	const struct sf_class *class = &sf_classes[slab->class];
 	struct sf_malloc_class *count = &out->classes[slab->class];
-	size_t nr_used = count_bits(slab->in_use, SF_NR_WORDS);
-	size_t nr_freed = count_bits(slab->remote, class->nr_words);
+	/* Other threads go on: blocks are counted at slightly different times,
+	   and the slab may be another class's meanwhile. */
+	size_t nr_used = sf_min(count_used(slab), class->nr_blocks);
 
-	/* Other threads go on: the counts are of slightly different times. */
-	nr_used = sf_min(nr_used - sf_min(nr_freed, nr_used), class->nr_blocks);
 	count->nr_slabs++;
 	count->nr_used += nr_used;
 	count->nr_free += class->nr_blocks - nr_used;
@@ -45,8 +48,7 @@ static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)
 			  sf_pool_len(pool) >> sf_page_shift);
 	used_len = pool->region->nr_used << sf_page_shift;
 	sf_region_unlock(pool->region);
-	out->header_len += (sf_pool_len(pool) >> SF_UNIT_SHIFT) *
-			   sizeof(struct sf_slab);
+	out->header_len += sf_headers_len(pool);
 
 	nr_units = (nr_pages << sf_page_shift) >> SF_UNIT_SHIFT;
 	for (size_t i = 0; i < nr_units; i++) {
@@ -62,13 +64,28 @@ static void add_pool(struct sf_pool *pool, struct sf_malloc_stats *out)
 	out->used_len += used_len;
 }
 
+/* Large blocks that are free, in the heaps' caches. */
+static size_t cached_len(void)
+{
+	size_t len = 0;
+
+	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
+		len += sf_large_cache_len(&h->large);
+	return len;
+}
+
 void sf_malloc_stats(struct sf_malloc_stats *out)
 {
+	size_t cached;
+
 	__builtin_memset(out, 0, sizeof(*out));
 	sf_heap_init();
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (sf_pool_len(&sf_pools[i]) != 0)
 			add_pool(&sf_pools[i], out);
+	cached = sf_min(cached_len(), out->large_len);
+	out->large_len -= cached;
+	out->used_len -= cached;
 	if (sf_mode != NULL)
 		out->used_len += sf_mode->used_len();
 	out->retained_len = sf_retain_len();
@@ -82,9 +99,7 @@ void sf_malloc_stats(struct sf_malloc_stats *out)
 
 static void account_pool(struct sf_pool *pool, struct surefree_stats *out)
 {
-	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
-	out->metadata_len += pool->headers_len;
-	sf_lock_release(&pool->grow, SF_RANK_POOL);
+	out->metadata_len += sf_headers_len(pool);
 	sf_region_lock(pool->region);
 	out->malloc_len += pool->region->nr_used << sf_page_shift;
 	out->malloc_peak_len += pool->peak << sf_page_shift;
@@ -95,10 +110,14 @@ static void account_pool(struct sf_pool *pool, struct surefree_stats *out)
 void sf_malloc_account(struct surefree_stats *out)
 {
 	size_t nr_slabs = sf_heap_nr_slabs(&sf_heap_common);
+	size_t cached;
 
 	for (size_t i = 0; i < SF_MAX_REGIONS; i++)
 		if (sf_pool_len(&sf_pools[i]) != 0)
 			account_pool(&sf_pools[i], out);
+	cached = sf_min(cached_len(), out->malloc_len);
+	out->malloc_len -= cached;
+	out->used_len -= sf_min(cached, out->used_len);
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next) {
 		nr_slabs += sf_heap_nr_slabs(h);
 		out->nr_heaps += h->in_use;

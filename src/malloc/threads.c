@@ -327,7 +327,7 @@ static void end_thread(void *arg)
 	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
 }
 
-/* Threads that were freeing do not exist here: their bits are set. */
+/* Threads that were freeing do not exist here: their marks are set. */
 static void collect_all_slabs(struct sf_heap *heap)
 {
 	struct sf_slab *next;
@@ -336,6 +336,7 @@ static void collect_all_slabs(struct sf_heap *heap)
 	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
 		next = slab->all_next;
 		atomic_store(&slab->notified, 0);
+		sf_slab_repair(slab);
 		sf_slab_collect(heap, slab);
 	}
 }

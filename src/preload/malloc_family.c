@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 #include "malloc/malloc.h"
+#include "malloc/quick.h"
 #include "os/page.h"
 #include "vm/keep.h"
 
@@ -33,7 +34,7 @@ __attribute__((constructor)) static void at_load(void)
 
 SF_EXPORT void *malloc(size_t size)
 {
-	return sf_malloc(size);
+	return sf_malloc_quickly(size);
 }
 
 SF_EXPORT void *calloc(size_t nr, size_t size)
@@ -53,7 +54,7 @@ SF_EXPORT void *reallocarray(void *block, size_t nr, size_t size)
 
 SF_EXPORT void free(void *block)
 {
-	sf_free(block);
+	sf_free_quickly(block);
 }
 
 /* C23. */

@@ -68,7 +68,12 @@ struct sf_lack {
 	uint8_t may_mark;  /* leaves: 0: no page is marked */
 	uint8_t uniform;   /* leaves: 0, or SF_UNIFORM and the planes of all
 			      pages, whatever their words say */
-	uint8_t nr_used;   /* nodes: children from here on are wholly free */
+	union {
+		uint8_t nr_used;   /* nodes: children from here on are wholly
+				      free */
+		uint8_t has_marks; /* leaves of a heap's region: a bit a word,
+				      see malloc/headers.h */
+	};
 };
 
 #define SF_UNIFORM 0x80

@@ -106,6 +106,18 @@ static void after_others(void)
 	again(calls_hide(p));
 }
 
+/* Freed and allocated in turn, so that it is kept to be taken first. */
+static void in_turn(void)
+{
+	void *p = NULL;
+
+	for (int i = 0; i < 4; i++) {
+		p = allocate();
+		free(p);
+	}
+	again(calls_hide(p));
+}
+
 /* The slab that it was in may be gone. */
 static void after_a_trim(void)
 {
@@ -235,6 +247,11 @@ static void a_free_after_others_is_reported(void)
 	every_size(after_others, free_again);
 }
 
+static void a_free_of_a_kept_block_is_reported(void)
+{
+	every_size(in_turn, free_again);
+}
+
 static void a_free_after_a_trim_is_reported(void)
 {
 	every_size(after_a_trim, free_again);
@@ -270,6 +287,7 @@ static void a_realloc_is_reported(void)
 	every_size(at_once, realloc_again);
 	every_size(at_once, realloc_larger);
 	every_size(after_others, realloc_again);
+	every_size(in_turn, realloc_again);
 	every_size(after_a_trim, realloc_larger);
 	every_size(in_another_thread, realloc_again);
 	every_size(after_another_thread, realloc_again);
@@ -297,6 +315,8 @@ static void a_sized_free_is_reported(void)
 static const struct test tests[] = {
 	{ "a free at once is reported", a_free_at_once_is_reported },
 	{ "a free after others is reported", a_free_after_others_is_reported },
+	{ "a free of a kept block is reported",
+	  a_free_of_a_kept_block_is_reported },
 	{ "a free after a trim is reported", a_free_after_a_trim_is_reported },
 	{ "a free of an aligned block is reported",
 	  a_free_of_an_aligned_block_is_reported },

@@ -20,6 +20,9 @@
 #define SKIPPED	    77 /* exit status */
 #define STACK_LEN   (256 * KIB)
 
+/* Pages of blocks whose marks lie in one page. */
+#define PAGES_OF_MARKS 64
+
 static size_t marked_len;
 
 static int exec_case(void *arg)
@@ -209,13 +212,21 @@ void release_pages_clear(void)
 	pages.nr = 0;
 }
 
-static void add_page(uintptr_t page)
+/* The slot of a page, or the free one where it belongs. */
+static size_t slot_of(uintptr_t page)
 {
 	size_t mask = pages.nr_slots - 1;
 	size_t at = (page * 0x9e3779b97f4a7c15u >> 20) & mask;
 
 	while (pages.slots[at] != 0 && pages.slots[at] != page)
 		at = (at + 1) & mask;
+	return at;
+}
+
+static void add_page(uintptr_t page)
+{
+	size_t at = slot_of(page);
+
 	if (pages.slots[at] == page)
 		return;
 	if (pages.nr + 1 == pages.nr_slots)
@@ -236,6 +247,25 @@ void release_pages_add(const void *block, size_t len)
 size_t release_pages_len(void)
 {
 	return pages.nr * test_page();
+}
+
+/* Whether no lower page with marks in the same page is there. */
+static bool is_first_of_marks(uintptr_t page)
+{
+	for (uintptr_t at = page - page % PAGES_OF_MARKS; at < page; at++)
+		if (pages.slots[slot_of(at)] == at)
+			return false;
+	return true;
+}
+
+size_t release_marks_len(void)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < pages.nr_slots; i++)
+		if (pages.slots[i] != 0 && is_first_of_marks(pages.slots[i]))
+			nr++;
+	return nr * test_page();
 }
 
 /*

@@ -79,6 +79,9 @@ void release_pages_clear(void);
 void release_pages_add(const void *block, size_t len);
 size_t release_pages_len(void);
 
+/* The marks of the blocks on them: 1 KiB for 64 KiB, in whole pages. */
+size_t release_marks_len(void);
+
 /*
  * Threads that wait, without a call to malloc, until there is work: start them
  * before mappings are used up. release_crew_do() has threads first to last run

@@ -13,12 +13,12 @@
 
 #define TOTAL_LEN (192 * MIB)
 #define SLAB_LEN  (64 * KIB)
-/*
- * Of the peak, in thousandths, and a constant: what describes the blocks, most
- * for those of 16 bytes, which use a quarter of a slab.
- */
-#define SLACK_SHARE 20
-#define SLACK_LEN   (768 * KIB)
+
+/* What describes 64 KiB that were in use, besides the marks. */
+#define HEADER_LEN ((size_t)512)
+
+/* The heap of a thread, and the bits of pages. */
+#define SLACK_LEN (32 * test_page())
 
 enum order { UPWARDS, DOWNWARDS, ANY_ORDER };
 
@@ -32,6 +32,7 @@ static void **blocks;
 static size_t nr_blocks;
 static uintptr_t *kept; /* addresses in units of SLAB_LEN, a set */
 static size_t nr_slots;
+static size_t nr_units; /* members of that set */
 
 static bool allocate(size_t len)
 {
@@ -73,6 +74,7 @@ static bool is_first(const void *block)
 	if (kept[at] == unit)
 		return false;
 	kept[at] = unit;
+	nr_units++;
 	return true;
 }
 
@@ -80,6 +82,7 @@ static bool is_first(const void *block)
 static void free_but_one(size_t len)
 {
 	memset(kept, 0, nr_slots * sizeof(*kept));
+	nr_units = 0;
 	release_pages_clear();
 	for (size_t i = 0; i < nr_blocks; i++) {
 		if (is_first(blocks[i])) {
@@ -108,35 +111,39 @@ static void check_retained(size_t retain_len)
 	CHECK_LE(release_stats().retained_len, retain_len);
 }
 
+/* What may stay when all is freed. */
+static size_t empty_len(const struct work *work)
+{
+	return work->retain_len + nr_units * HEADER_LEN + SLACK_LEN;
+}
+
 static void run_once(const struct work *work)
 {
-	size_t first_peak, slack;
+	size_t first_peak;
 
 	release_mark();
 	if (!allocate(work->len))
 		return;
 	first_peak = release_resident();
 	CHECK_GE(first_peak, nr_blocks * work->len);
-	slack = first_peak / 1000 * SLACK_SHARE + SLACK_LEN;
 	put_in_order(work->order);
 
 	free_but_one(work->len);
 	release_check(release_resident(),
-		      release_pages_len() + work->retain_len + slack,
+		      release_pages_len() + release_marks_len() +
+			      empty_len(work),
 		      "all but one in 64 KiB freed");
 	check_retained(work->retain_len);
 	free_rest(work->len);
-	release_check(release_resident(), work->retain_len + slack,
-		      "all freed");
+	release_check(release_resident(), empty_len(work), "all freed");
 	check_retained(work->retain_len);
 
 	if (!allocate(work->len))
 		return;
-	release_check(release_resident(), first_peak + slack,
+	release_check(release_resident(), first_peak + SLACK_LEN,
 		      "all allocated again");
 	free_rest(work->len);
-	release_check(release_resident(), work->retain_len + slack,
-		      "all freed again");
+	release_check(release_resident(), empty_len(work), "all freed again");
 	check_retained(work->retain_len);
 }
 

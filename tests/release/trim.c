@@ -241,7 +241,7 @@ static void what_is_in_use_stays(void)
 		return;
 	produce();
 	release_crew_do(0, NR_WORKERS - 1, free_most);
-	live_len = count_live_pages();
+	live_len = count_live_pages() + release_marks_len();
 	check_bound(live_len);
 	check_trimmed(live_len);
 	release_crew_do(NR_WORKERS, NR_WORKERS, free_all);

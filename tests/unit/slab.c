@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bits of blocks, for every class and every offset in a slab: a block in use is
- * found at its start and nowhere else, and each block has bits of its own.
+ * Marks and bits of blocks, for every class and every offset in a slab: a block
+ * in use is found at its start and nowhere else, and each block has a mark and
+ * bits of its own.
  */
 #include <stdint.h>
 #include <string.h>
@@ -9,11 +10,15 @@
 #include "malloc/slab.h"
 #include "test.h"
 
+static _Atomic uint8_t marks[SF_NR_SLOTS];
+
 /* As sf_slab_open() does, without pages: its address is only counted with. */
 static void make(struct sf_slab *slab, unsigned number)
 {
 	memset(slab, 0, sizeof(*slab));
+	memset(marks, 0, sizeof(marks));
 	slab->addr = 5 * SF_SLAB_LEN;
+	slab->marks = marks;
 	sf_slab_set_class(slab, number);
 }
 
@@ -37,6 +42,16 @@ static size_t find_starts(unsigned number, bool *is_start)
 
 static bool is_start[SF_SLAB_LEN];
 
+static void mark(struct sf_slab *slab, size_t offset, enum sf_mark value)
+{
+	sf_mark_set(sf_slab_mark_of(slab, slab->addr + offset), value);
+}
+
+static bool is_used(struct sf_slab *slab, size_t offset)
+{
+	return sf_slab_find_used(slab, slab->addr + offset) != NULL;
+}
+
 static void a_block_in_use_is_found_at_its_start(void)
 {
 	static struct sf_slab slab;
@@ -49,10 +64,9 @@ static void a_block_in_use_is_found_at_its_start(void)
 			 sf_classes[number].nr_blocks);
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
 			if (is_start[o])
-				sf_slab_mark(&slab, slab.addr + o);
+				mark(&slab, o, SF_MARK_USED);
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
-			if (sf_slab_is_marked(&slab, slab.addr + o) !=
-			    is_start[o])
+			if (is_used(&slab, o) != is_start[o])
 				nr_wrong++;
 		CHECK_EQ(nr_wrong, 0);
 	}
@@ -70,15 +84,15 @@ static void each_block_is_marked_alone(void)
 		for (size_t o = 0; o < SF_SLAB_LEN; o++) {
 			if (!is_start[o])
 				continue;
-			if (sf_slab_is_marked(&slab, slab.addr + o))
+			if (is_used(&slab, o))
 				nr_wrong++;
-			sf_slab_mark(&slab, slab.addr + o);
+			mark(&slab, o, SF_MARK_USED);
 		}
 		for (size_t o = 0; o < SF_SLAB_LEN; o++)
 			if (is_start[o])
-				sf_slab_unmark(&slab, slab.addr + o);
-		for (unsigned i = 0; i < SF_NR_WORDS; i++)
-			if (sf_bits_get(&slab.in_use[i]) != 0)
+				mark(&slab, o, SF_MARK_NONE);
+		for (size_t i = 0; i < SF_NR_SLOTS; i++)
+			if (sf_mark_get(&marks[i]) != SF_MARK_NONE)
 				nr_wrong++;
 		CHECK_EQ(nr_wrong, 0);
 	}
