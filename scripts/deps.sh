@@ -22,11 +22,12 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
-# Optional: what the command uses of BPF and of the terminal.
+# Optional: what the command uses of BPF, of the terminal and of HTTP.
 features='
 bpftool:/usr/sbin/bpftool
 clang:clang
 libbpf-dev:/usr/include/bpf/libbpf.h
+libmicrohttpd-dev:/usr/include/microhttpd.h
 libncurses-dev:/usr/include/ncurses.h
 '
 testing='
@@ -36,8 +37,9 @@ bench='
 gnuplot-nox:gnuplot
 '
 # Optional: programs that tests run, allocators that bench/malloc
-# compares with. Not redis-server, which would start one.
+# compares with. Not redis-server or prometheus, which would start one.
 programs='
+curl:curl
 git:git
 php-cli:php
 python3:python3
@@ -46,6 +48,10 @@ sqlite3:sqlite3
 tmux:tmux
 zsh:zsh
 libpython3.11-testsuite:/usr/lib/python3*/test/test_list.py
+'
+# Optional, for ci: its package would start a server.
+server='
+prometheus:promtool
 '
 allocators='
 libjemalloc2:/usr/lib/*/libjemalloc.so.2
@@ -83,6 +89,14 @@ present() {
 	esac
 }
 
+# Whether installing a package starts none of its servers, as in containers.
+nothing_starts() {
+	[ -x /usr/sbin/policy-rc.d ] || return 1
+	status=0
+	/usr/sbin/policy-rc.d any start >/dev/null 2>&1 || status=$?
+	[ $status -eq 101 ]
+}
+
 [ $# -gt 0 ] || usage
 wanted='' optional=''
 for group; do
@@ -103,6 +117,7 @@ for group; do
 	ci)
 		wanted="$wanted $build $testing $kernels $ci"
 		optional="$optional $features $programs $allocators"
+		! nothing_starts || optional="$optional $server"
 		;;
 	*) usage ;;
 	esac

@@ -38,6 +38,7 @@ helps() {
 }
 
 helps surefree.1
+helps surefree-export.1 export
 helps surefree-probe.1 probe
 helps surefree-ps.1 ps
 helps surefree-run.1 run
