@@ -85,7 +85,7 @@ static struct times snapshot(enum sf_process_source source,
 	double us[NR_RUNS];
 
 	*nr = 0;
-	if (sf_processes_open(&all, source, false) != 0) {
+	if (sf_processes_open(&all, source, SF_REFUSALS_NONE) != 0) {
 		sf_processes_close(&all);
 		return (struct times){ 0 };
 	}

@@ -174,7 +174,7 @@ static void watch(const char *how, pid_t pid)
 	if (sf_processes_open(&all,
 			      by_proc || by_maps ? SF_PROCESS_PROC :
 						   SF_PROCESS_BPF,
-			      false) != 0)
+			      SF_REFUSALS_NONE) != 0)
 		_exit(1);
 	for (;;) {
 		if (shared->state == ALONE) {

@@ -29,18 +29,16 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* A process number is used again: start tells whose counts they are. */
-struct refusals {
-	__u64 start;
-	__u32 nr[SF_CALL_NR];
-};
-
-/* Ended processes leave their entry, which goes when room is needed. */
+/*
+ * Ended processes leave their entry, which goes when room is needed. Numbers
+ * and addresses of processes are used again at once; no two start in the same
+ * nanosecond, or their counts are one.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, __u64); /* task_struct of the group leader */
-	__type(value, struct refusals);
+	__type(key, __u64); /* start of the process */
+	__type(value, struct sf_bpf_refusals);
 } refused SEC(".maps");
 
 /*
@@ -100,13 +98,12 @@ static __always_inline __u64 resident(struct mm_struct *mm)
 	return nr > 0 ? nr : 0;
 }
 
-static __always_inline void add_refusals(struct sf_bpf_process *out,
-					 struct task_struct *leader)
+static __always_inline void add_refusals(struct sf_bpf_process *out)
 {
-	__u64 key = (__u64)leader;
-	struct refusals *r = bpf_map_lookup_elem(&refused, &key);
+	__u64 key = out->start;
+	struct sf_bpf_refusals *r = bpf_map_lookup_elem(&refused, &key);
 
-	if (r != 0 && r->start == out->start)
+	if (r != 0)
 		__builtin_memcpy(out->refused, r->nr, sizeof(out->refused));
 }
 
@@ -134,26 +131,30 @@ int count(struct bpf_iter__task *ctx)
 	out.rss_pages = resident(mm);
 	out.tables_len = mm->pgtables_bytes.counter;
 	bpf_core_read(out.comm, sizeof(out.comm), &leader->comm);
-	add_refusals(&out, leader);
+	add_refusals(&out);
 	/* An mm that the task still has was not freed while we read it. */
 	if (out.pid != 0 && *(struct mm_struct *volatile *)&task->mm == mm)
 		bpf_seq_write(seq, &out, sizeof(out));
 	return 0;
 }
 
-static __always_inline void note_refusal(enum sf_call call)
+static __always_inline void note_refusal(enum sf_call call, int again)
 {
 	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
-	struct refusals fresh = { .start = leader->start_boottime };
-	__u64 key = (__u64)leader;
-	struct refusals *r = bpf_map_lookup_elem(&refused, &key);
+	struct sf_bpf_refusals fresh = { .start = leader->start_boottime };
+	__u64 key = fresh.start;
+	struct sf_bpf_refusals *r = bpf_map_lookup_elem(&refused, &key);
 
-	if (r == 0 || r->start != fresh.start) {
-		bpf_map_update_elem(&refused, &key, &fresh, BPF_ANY);
+	if (r == 0) {
+		bpf_map_update_elem(&refused, &key, &fresh, BPF_NOEXIST);
 		r = bpf_map_lookup_elem(&refused, &key);
 	}
-	if (r != 0)
-		__sync_fetch_and_add(&r->nr[call], 1);
+	if (r == 0)
+		return;
+	__sync_fetch_and_add(&r->nr[call], 1);
+	if (again)
+		__sync_fetch_and_add(&r->nr_again[call], 1);
+	bpf_core_read(r->comm, sizeof(r->comm), &leader->comm);
 }
 
 /*
@@ -171,7 +172,7 @@ static __always_inline int note_end(const __u64 *ctx, enum sf_call call)
 	else
 		refused = result == -ENOMEM || result == -EAGAIN;
 	if (refused)
-		note_refusal(call);
+		note_refusal(call, result == -EAGAIN);
 	return 0;
 }
 

@@ -16,6 +16,14 @@ enum sf_call {
 
 #define SF_COMM_LEN 16
 
+/* Refused calls of one process, since counting began. */
+struct sf_bpf_refusals {
+	unsigned long long start; /* of the process, as below */
+	unsigned int nr[SF_CALL_NR];
+	unsigned int nr_again[SF_CALL_NR]; /* of these, with EAGAIN */
+	char comm[SF_COMM_LEN];		   /* at the last one */
+};
+
 /* One process, as the iterator writes it. */
 struct sf_bpf_process {
 	unsigned long long start; /* nanoseconds since boot */

@@ -180,6 +180,14 @@ static int take_option(struct sf_args *args, size_t i, const char *text)
 
 	arg->given = true;
 	arg->text = text;
+	if (opt->kind == SF_OPT_TEXTS) {
+		if (args->nr_texts == SF_TEXTS_MAX) {
+			sf_cmd_say(args->name, "--%s: '%s' is one too many",
+				   opt->name, text);
+			return -EINVAL;
+		}
+		args->texts[args->nr_texts++] = text;
+	}
 	if (has_number(opt))
 		err = parse_number(opt, text, &arg->nr);
 	if (err == 0)

@@ -24,6 +24,7 @@ enum sf_opt_kind {
 	SF_OPT_COUNT,  /* a number */
 	SF_OPT_SIZE,   /* a number of bytes, with K, M, G or T */
 	SF_OPT_TEXT,
+	SF_OPT_TEXTS, /* may be given again; one such option a command */
 };
 
 struct sf_opt {
@@ -36,7 +37,8 @@ struct sf_opt {
 	uint64_t min, max; /* of a count or size */
 };
 
-#define SF_OPTS_MAX 24
+#define SF_OPTS_MAX  24
+#define SF_TEXTS_MAX 64
 
 struct sf_arg {
 	bool given;
@@ -49,10 +51,12 @@ struct sf_cmd;
 /* A command line after parsing. */
 struct sf_args {
 	const struct sf_cmd *cmd;
-	char name[64];			/* "surefree probe malloc" */
-	bool json;			/* --json, here or before */
-	struct sf_arg opt[SF_OPTS_MAX]; /* in the order of cmd->opts */
-	char **words;			/* operands */
+	char name[64];			 /* "surefree probe malloc" */
+	bool json;			 /* --json, here or before */
+	struct sf_arg opt[SF_OPTS_MAX];	 /* in the order of cmd->opts */
+	const char *texts[SF_TEXTS_MAX]; /* of SF_OPT_TEXTS, in order */
+	size_t nr_texts;
+	char **words; /* operands */
 	int nr_words;
 };
 
@@ -80,6 +84,7 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 extern const struct sf_cmd sf_cmd_root;
 
 extern const struct sf_cmd sf_cmd_completion;
+extern const struct sf_cmd sf_cmd_export;
 extern const struct sf_cmd sf_cmd_maps;
 extern const struct sf_cmd sf_cmd_probe;
 extern const struct sf_cmd sf_cmd_ps;

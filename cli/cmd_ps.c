@@ -295,7 +295,7 @@ static int run(const struct sf_args *args)
 		    0 ||
 	    parse_sort(args, &ps.order) != 0)
 		return SF_EXIT_USAGE;
-	err = sf_processes_open(&ps.all, source, false);
+	err = sf_processes_open(&ps.all, source, SF_REFUSALS_NONE);
 	code = err != 0 ? sf_select_cannot(args->name, &ps.all, err) :
 			  show(&ps);
 	sf_processes_close(&ps.all);

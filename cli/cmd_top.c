@@ -277,7 +277,7 @@ static int run(const struct sf_args *args)
 			   "this is not a terminal; --once prints one screen");
 		return SF_EXIT_CANNOT;
 	}
-	err = sf_processes_open(&top.all, source, true);
+	err = sf_processes_open(&top.all, source, SF_REFUSALS_ANYHOW);
 	if (err == 0)
 		err = sf_top_update(&top);
 	if (err == 0 && once)

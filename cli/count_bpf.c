@@ -106,21 +106,25 @@ static const char *explain(int err)
 	return "this kernel does not take our BPF program; it needs 5.11";
 }
 
-int sf_count_bpf_open(struct sf_count_bpf **out, bool refusals,
+int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 		      const char **why)
 {
+	static const char *const no_refusals[] = {
+		[SF_REFUSALS_NONE] = "nobody asked for them",
+		[SF_REFUSALS_FREE] =
+			"without BPF trampolines every call would pay",
+		[SF_REFUSALS_ANYHOW] = "this kernel has no tracepoint for it",
+	};
 	struct sf_count_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err = -ENOMEM;
 
 	libbpf_set_print(say_nothing);
-	if (bpf != NULL && refusals)
+	if (bpf != NULL && refusals != SF_REFUSALS_NONE)
 		err = load(&bpf->skel, AT_THE_CALLS);
-	if (bpf != NULL && refusals && err != 0)
+	if (bpf != NULL && refusals == SF_REFUSALS_ANYHOW && err != 0)
 		err = load(&bpf->skel, AT_ANY_CALL);
-	if (bpf != NULL && (!refusals || err != 0)) {
-		bpf->no_refusals =
-			refusals ? "this kernel has no tracepoint for it" :
-				   "nobody asked for them";
+	if (bpf != NULL && (refusals == SF_REFUSALS_NONE || err != 0)) {
+		bpf->no_refusals = no_refusals[refusals];
 		err = load(&bpf->skel, UNCOUNTED);
 	}
 	if (err != 0) {
@@ -217,6 +221,31 @@ int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
 			return i == 0 ? read_iterator(all, take, arg) : -errno;
 		err = read_iterator(bpf_link__fd(link), take, arg);
 		bpf_link__destroy(link);
+	}
+	return err;
+}
+
+int sf_count_bpf_read_refusals(struct sf_count_bpf *bpf,
+			       int (*take)(void *arg,
+					   const struct sf_bpf_refusals *r),
+			       void *arg)
+{
+	static struct sf_bpf_refusals refusals[NR_READ];
+	static uint64_t keys[NR_READ];
+	int fd = bpf_map__fd(bpf->skel->maps.refused);
+	uint32_t next = 0;
+	int err = 0, got = 0;
+
+	/* -ENOENT comes with the last of them. */
+	for (bool first = true; err == 0 && got == 0; first = false) {
+		uint32_t nr = NR_READ;
+
+		got = bpf_map_lookup_batch(fd, first ? NULL : &next, &next,
+					   keys, refusals, &nr, NULL);
+		if (got != 0 && got != -ENOENT)
+			return got;
+		for (uint32_t i = 0; err == 0 && i < nr; i++)
+			err = take(arg, &refusals[i]);
 	}
 	return err;
 }

@@ -7,19 +7,19 @@
 #ifndef SF_CLI_COUNT_BPF_H
 #define SF_CLI_COUNT_BPF_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-struct sf_bpf_process;
+#include "process.h"
+
 struct sf_count_bpf;
 
 /*
- * Load the programs; with refusals also those that count refused calls, as far
- * as this kernel has what they need. 0 and *out, to be closed, or -errno and in
- * *why one phrase with the cause and the remedy.
+ * Load the programs; also those that count refused calls, if they are wanted
+ * and as far as this kernel has what they need. 0 and *out, to be closed, or
+ * -errno and in *why one phrase with the cause and the remedy.
  */
-int sf_count_bpf_open(struct sf_count_bpf **out, bool refusals,
+int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 		      const char **why);
 void sf_count_bpf_close(struct sf_count_bpf *bpf);
 
@@ -36,5 +36,15 @@ int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
 		      size_t nr_pids,
 		      int (*take)(void *arg, const struct sf_bpf_process *p),
 		      void *arg);
+
+/*
+ * Have take(arg, refusals) called for each process that had calls refused, also
+ * for those that have ended, as far as there is room to remember them. 0, or
+ * -errno, or what take() returned if that was not 0.
+ */
+int sf_count_bpf_read_refusals(struct sf_count_bpf *bpf,
+			       int (*take)(void *arg,
+					   const struct sf_bpf_refusals *r),
+			       void *arg);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-int sf_count_bpf_open(struct sf_count_bpf **out, bool refusals,
+int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 		      const char **why)
 {
 	(void)out;
@@ -32,6 +32,17 @@ int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
 	(void)bpf;
 	(void)pids;
 	(void)nr_pids;
+	(void)take;
+	(void)arg;
+	return -ENOSYS;
+}
+
+int sf_count_bpf_read_refusals(struct sf_count_bpf *bpf,
+			       int (*take)(void *arg,
+					   const struct sf_bpf_refusals *r),
+			       void *arg)
+{
+	(void)bpf;
 	(void)take;
 	(void)arg;
 	return -ENOSYS;

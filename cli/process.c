@@ -195,7 +195,7 @@ static int take_proc(void *arg, const struct sf_process *p)
  */
 
 int sf_processes_open(struct sf_processes *all, enum sf_process_source source,
-		      bool refused)
+		      enum sf_refusals refusals)
 {
 	int err = 0;
 
@@ -204,7 +204,7 @@ int sf_processes_open(struct sf_processes *all, enum sf_process_source source,
 	if (all->state == NULL)
 		return -ENOMEM;
 	if (source != SF_PROCESS_PROC)
-		err = sf_count_bpf_open(&all->state->bpf, refused,
+		err = sf_count_bpf_open(&all->state->bpf, refusals,
 					&all->no_bpf);
 	all->by_bpf = source != SF_PROCESS_PROC && err == 0;
 	if (all->by_bpf)
@@ -258,6 +258,16 @@ int sf_processes_read(struct sf_processes *all,
 					 &all->nr_unreadable);
 	all->took_ns = now() - start;
 	return err;
+}
+
+int sf_processes_read_refusals(struct sf_processes *all,
+			       int (*take)(void *arg,
+					   const struct sf_bpf_refusals *r),
+			       void *arg)
+{
+	if (all->no_refused != NULL)
+		return -ENOSYS;
+	return sf_count_bpf_read_refusals(all->state->bpf, take, arg);
 }
 
 uint64_t sf_process_refused(const struct sf_process *p)

@@ -65,17 +65,31 @@ enum sf_process_source {
 /* "mmap" and so on, by enum sf_call. */
 extern const char *const sf_call_names[SF_CALL_NR];
 
-/*
- * Choose the source; refused: calls that are refused from now on are to be
- * counted. 0, or -errno, where all->no_bpf says why not.
- */
+/* Whether calls that are refused from now on are counted. */
+enum sf_refusals {
+	SF_REFUSALS_NONE,
+	SF_REFUSALS_FREE,   /* where that costs other calls nothing */
+	SF_REFUSALS_ANYHOW, /* also where each of them costs 90 ns more */
+};
+
+/* Choose the source. 0, or -errno, where all->no_bpf says why not. */
 int sf_processes_open(struct sf_processes *all, enum sf_process_source source,
-		      bool refused);
+		      enum sf_refusals refusals);
 void sf_processes_close(struct sf_processes *all);
 
 /* Take a snapshot of the processes that pass, in no order. 0 or -errno. */
 int sf_processes_read(struct sf_processes *all,
 		      const struct sf_process_filter *filter);
+
+/*
+ * Have take(arg, refusals) called for each process that had calls refused since
+ * all was opened, also for those that have ended. 0, or -errno, or what take()
+ * returned if that was not 0; -ENOSYS where all->no_refused says why.
+ */
+int sf_processes_read_refusals(struct sf_processes *all,
+			       int (*take)(void *arg,
+					   const struct sf_bpf_refusals *r),
+			       void *arg);
 
 /* Calls of a process that were refused. */
 uint64_t sf_process_refused(const struct sf_process *p);

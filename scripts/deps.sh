@@ -22,12 +22,13 @@ binutils:objcopy
 libc6-dev:/usr/include/stdio.h
 libjansson-dev:/usr/include/jansson.h
 '
-# Optional: what the command uses of BPF, of symbols and of the terminal.
+# Optional: what the command uses of BPF, symbols, the terminal and HTTP.
 features='
 bpftool:/usr/sbin/bpftool
 clang:clang
 libbpf-dev:/usr/include/bpf/libbpf.h
 libdw-dev:/usr/include/elfutils/libdwfl.h
+libmicrohttpd-dev:/usr/include/microhttpd.h
 libncurses-dev:/usr/include/ncurses.h
 '
 testing='
@@ -60,6 +61,7 @@ crystal:crystal
 gdc:gdc
 nginx:/usr/sbin/nginx
 postgresql:/usr/lib/postgresql/*/bin/initdb
+prometheus:promtool
 tarantool:tarantool
 '
 allocators='

@@ -42,6 +42,7 @@ helps() {
 }
 
 helps surefree.1
+helps surefree-export.1 export
 helps surefree-maps.1 maps
 helps surefree-probe.1 probe
 helps surefree-ps.1 ps

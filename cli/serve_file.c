@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* The textfile, written beside its place and renamed. */
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t done = write(fd, text, len);
+
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done < 0)
+			continue;
+		text += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+/* As open() would have made it. */
+static mode_t usual_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+/* node_exporter reads *.prom: the name that it has meanwhile is none. */
+static int replace(const char *path, const char *text, size_t len)
+{
+	char *beside;
+	int fd, err;
+
+	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
+		return -ENOMEM;
+	fd = mkstemp(beside);
+	err = fd < 0 ? -errno : write_all(fd, text, len);
+	if (fd >= 0) {
+		if (err == 0 && fchmod(fd, usual_mode()) != 0)
+			err = -errno;
+		if (close(fd) != 0 && err == 0)
+			err = -errno;
+		if (err == 0 && rename(beside, path) != 0)
+			err = -errno;
+		if (err != 0)
+			unlink(beside);
+	}
+	free(beside);
+	return err;
+}
+
+static int write_once(struct sf_metrics *metrics, const char *path)
+{
+	int err = sf_metrics_update(metrics);
+	size_t len = 0;
+	char *text;
+
+	if (err != 0)
+		return err;
+	text = sf_metrics_text(metrics, &len);
+	if (text == NULL)
+		return -ENOMEM;
+	err = strcmp(path, "-") == 0 ? write_all(STDOUT_FILENO, text, len) :
+				       replace(path, text, len);
+	free(text);
+	return err;
+}
+
+int sf_serve_file(struct sf_metrics *metrics, const char *path,
+		  unsigned seconds, int signal_fd)
+{
+	struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
+	int err = write_once(metrics, path);
+
+	while (err == 0 && seconds > 0 &&
+	       poll(&wait, 1, (int)seconds * 1000) == 0)
+		err = write_once(metrics, path);
+	return err;
+}
