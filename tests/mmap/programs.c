@@ -344,6 +344,34 @@ static void protected_blocks_can_be_freed(void)
 	CHECK_EQ(test_status("VmLck"), 0);
 }
 
+/* Since 6.17 Linux moves such a range; before, it says EFAULT. */
+static void what_was_unmapped_is_not_moved(void)
+{
+	const size_t nr = 1024;
+	size_t page = test_page();
+	char *from = map(nr);
+	char *to = map(nr);
+	char *stranger;
+
+	if (from == NULL || to == NULL)
+		return;
+	CHECK_OK(munmap(from + nr / 4 * page, nr / 2 * page));
+	(void)mremap(from, nr * page, nr * page, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     to);
+	/* Would lie in the hole, if there was one. */
+	stranger = mmap(from + nr / 2 * page, 64 * page, RW,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(stranger != MAP_FAILED);
+	for (size_t i = 0; i < 2 * nr; i++) {
+		char *p = map(1);
+
+		if (p == NULL ||
+		    !CHECK(p < stranger || p >= stranger + 64 * page))
+			return;
+		p[0] = 1;
+	}
+}
+
 static void limits_are_errors_and_no_more(void)
 {
 	const size_t len = (size_t)16 << 20;
@@ -385,6 +413,7 @@ static const struct test tests[] = {
 	{ "memory of malloc() can be protected",
 	  memory_of_malloc_can_be_protected },
 	{ "protected blocks can be freed", protected_blocks_can_be_freed },
+	{ "what was unmapped is not moved", what_was_unmapped_is_not_moved },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
 };
