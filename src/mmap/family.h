@@ -50,8 +50,8 @@ void sf_mmap_unclaim(const struct sf_claim *claim);
 void sf_mmap_replaced(uintptr_t addr, uintptr_t end);
 
 /*
- * The kernel chose these addresses. They are ours where a call of the program,
- * or of its parent, had left a hole.
+ * The kernel chose these addresses, so nothing was there, whatever we remember.
+ * They are ours where a call of the program had left a hole.
  */
 void sf_mmap_adopt(uintptr_t addr, size_t len);
 void sf_mmap_adopt_locked(uintptr_t addr, size_t len);

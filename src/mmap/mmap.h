@@ -28,5 +28,6 @@ int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_mmap_unlock(uintptr_t addr, size_t len);
 int sf_mmap_lock_all(int flags);
 int sf_mmap_unlock_all(void);
+int sf_mmap_detach(uintptr_t addr);
 
 #endif

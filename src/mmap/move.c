@@ -92,6 +92,16 @@ static long move_parts(const struct sf_remap *remap)
 	return result;
 }
 
+long sf_move_grow_here(const struct sf_remap *remap)
+{
+	long result = sf_move_call_anywhere(remap);
+
+	if (result == -EFAULT &&
+	    sf_maps_alike(remap->addr, remap->addr + remap->old_len))
+		result = -ENOMEM;
+	return result;
+}
+
 /* Of several protections: the program must not see that it can be done. */
 static long move(const struct sf_remap *remap)
 {

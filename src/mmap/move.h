@@ -25,6 +25,9 @@ long sf_move_call(const struct sf_remap *remap);
 /* The same, where the kernel may choose the address. */
 long sf_move_call_anywhere(const struct sf_remap *remap);
 
+/* Altered pages that may not move: what lies behind them is never free. */
+long sf_move_grow_here(const struct sf_remap *remap);
+
 /* There is no room in our regions: the kernel shall find some. */
 long sf_move_away(const struct sf_remap *remap, const struct sf_extent *source);
 

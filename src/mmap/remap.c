@@ -180,9 +180,9 @@ static long grow(struct sf_remap *remap, const struct sf_extent *source,
 		if (err != 0)
 			return err;
 		/* The kernel finds out what is wrong, if anything is. */
-		return (remap->flags & MREMAP_MAYMOVE) != 0 ?
-			       sf_move_altered(remap, source) :
-			       sf_move_call_anywhere(remap);
+		if ((remap->flags & MREMAP_MAYMOVE) != 0)
+			return sf_move_altered(remap, source);
+		return sf_move_grow_here(remap);
 	}
 	/* Of two protections: two mappings, as the program sees it. */
 	if ((planes & SF_MARKED) != 0 && !is_marked(source))

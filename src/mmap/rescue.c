@@ -55,6 +55,42 @@ void sf_rescue_forget(uintptr_t addr, uintptr_t end)
 		sf_ranges_cut(&remembered, addr, end);
 }
 
+/* Whether nothing at all is there; false also when that can't be told. */
+static bool is_hole(uintptr_t addr, size_t len)
+{
+	return sf_page_reserve_at(addr, len) == 0 &&
+	       sf_page_unmap(addr, len) == 0;
+}
+
+static void forget_holes(uintptr_t addr, uintptr_t end)
+{
+	size_t len = end - addr;
+	size_t half_len = sf_align_down(len / 2, sf_page_size);
+
+	if (sf_page_is_mapped(addr, len))
+		return;
+	if (half_len == 0 || is_hole(addr, len)) {
+		sf_ranges_cut(&remembered, addr, end);
+		return;
+	}
+	forget_holes(addr, addr + half_len);
+	forget_holes(addr + half_len, end);
+}
+
+void sf_rescue_forget_holes(void)
+{
+	const struct sf_range *found;
+	struct sf_range range = { 0, 0 };
+
+	if (!sf_rescue_any())
+		return;
+	while ((found = sf_ranges_find(&remembered, range.end, UINTPTR_MAX)) !=
+	       NULL) {
+		range = *found;
+		forget_holes(range.start, range.end);
+	}
+}
+
 /* When it can't be, the addresses are lost, the memory is not. */
 void sf_rescue_remember(uintptr_t addr, uintptr_t end)
 {

@@ -169,6 +169,13 @@ bool sf_page_any_resident(uintptr_t addr, size_t len)
 	return false;
 }
 
+/* MS_ASYNC does nothing but look. */
+bool sf_page_is_mapped(uintptr_t addr, size_t len)
+{
+	return sf_sys(__NR_msync, (long)addr, (long)len, MS_ASYNC, 0, 0, 0) ==
+	       0;
+}
+
 bool sf_page_is_hugetlb(int fd)
 {
 	struct statfs file_system = { 0 };
@@ -245,4 +252,9 @@ int sf_page_call_lock_all(int flags)
 int sf_page_call_unlock_all(void)
 {
 	return (int)sf_sys(__NR_munlockall, 0, 0, 0, 0, 0, 0);
+}
+
+int sf_page_call_detach(uintptr_t addr)
+{
+	return (int)sf_sys(__NR_shmdt, (long)addr, 0, 0, 0, 0, 0);
 }

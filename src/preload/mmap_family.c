@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include "base/compiler.h"
 #include "mmap/mmap.h"
@@ -109,4 +110,9 @@ SF_EXPORT int mlockall(int flags)
 SF_EXPORT int munlockall(void)
 {
 	return status(sf_mmap_unlock_all());
+}
+
+SF_EXPORT int shmdt(const void *addr)
+{
+	return status(sf_mmap_detach((uintptr_t)addr));
 }

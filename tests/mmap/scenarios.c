@@ -11,8 +11,6 @@ const struct scenario_difference scenario_differences[] = {
 	  "what is committed ahead became resident, and is used again" },
 	{ "lock all with guards", "fresh, resident", true,
 	  "what is committed ahead became resident, and is used again" },
-	{ "the child maps in the hole without replacing", "", false,
-	  "what was MADV_DONTFORK is a hole to the kernel, but not to us" },
 	{ "grow guards in place", "", true, "what was changed does not grow" },
 	{ "shrink guards", "", true, "what was changed does not grow" },
 	{ NULL, NULL, false, NULL },
