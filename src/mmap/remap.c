@@ -15,9 +15,13 @@
 #include "mmap/move.h"
 #include "mmap/rescue.h"
 #include "os/signals.h"
+#include "os/sys.h"
 #include "vm/range.h"
 
 #define SF_MREMAP_DONTUNMAP 4
+
+/* Of NORESERVE memory the kernel would make so much. */
+#define MAX_LEN ((size_t)1 << 40)
 
 #define KNOWN_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED | SF_MREMAP_DONTUNMAP)
 
@@ -219,6 +223,8 @@ static long remap_ours(struct sf_remap *remap, struct sf_region *region)
 		sf_space_forget_tables(&source);
 		return sf_move_call_anywhere(remap);
 	}
+	if (remap->len > MAX_LEN)
+		return -ENOMEM;
 	if (remap->len < remap->old_len)
 		return shrink(remap, region);
 	if (!all_live(&source, &planes))
@@ -252,7 +258,7 @@ static bool is_sensible(const struct sf_remap *remap)
 {
 	if ((remap->flags & ~KNOWN_FLAGS) != 0 ||
 	    !sf_space_is_range(remap->addr, sf_max(remap->old_len, 1)) ||
-	    !sf_space_is_range(remap->addr, remap->len))
+	    remap->len == 0 || remap->len > SF_ARCH_ADDRESS_END)
 		return false;
 	if ((remap->flags & (MREMAP_FIXED | SF_MREMAP_DONTUNMAP)) != 0 &&
 	    (remap->flags & MREMAP_MAYMOVE) == 0)

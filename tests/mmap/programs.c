@@ -372,6 +372,29 @@ static void what_was_unmapped_is_not_moved(void)
 	}
 }
 
+static void nothing_grows_beyond_all_addresses(void)
+{
+	size_t page = test_page();
+	char *p = map(1);
+
+	if (p == NULL)
+		return;
+	p[0] = 'a';
+	for (unsigned int bits = 45; bits < 64; bits++) {
+		char *q = mremap(p, page, (size_t)1 << bits, MREMAP_MAYMOVE);
+
+		CHECK(q == MAP_FAILED);
+		if (q != MAP_FAILED)
+			return;
+	}
+	CHECK_ERRNO(mremap(p, page, SIZE_MAX, MREMAP_MAYMOVE) == MAP_FAILED ?
+			    -1 :
+			    0,
+		    EINVAL);
+	CHECK_EQ(p[0], 'a');
+	CHECK_OK(munmap(p, page));
+}
+
 static void limits_are_errors_and_no_more(void)
 {
 	const size_t len = (size_t)16 << 20;
@@ -414,6 +437,8 @@ static const struct test tests[] = {
 	  memory_of_malloc_can_be_protected },
 	{ "protected blocks can be freed", protected_blocks_can_be_freed },
 	{ "what was unmapped is not moved", what_was_unmapped_is_not_moved },
+	{ "nothing grows beyond all addresses",
+	  nothing_grows_beyond_all_addresses },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
 };
