@@ -431,6 +431,28 @@ static void what_a_child_has_not_is_forgotten(void)
 	CHECK_EQ(test_in_child(map_in_child, p + 16 * page), 0);
 }
 
+/* What munmap() freed is the program's, and not for what had to wait. */
+static void what_waits_takes_no_mapping(void)
+{
+	size_t page = test_page();
+	char *p = map_shared(64);
+	char *single[8];
+
+	for (int i = 0; i < 8; i++) {
+		single[i] = map_shared(3);
+		if (single[i] != NULL) /* so that it does not merge */
+			CHECK_OK(munmap(single[i] + 2 * page, page));
+	}
+	if (p == NULL || test_failed() || !test_fill(0))
+		return;
+	for (size_t i = 0; i < 8; i++)
+		(void)munmap(p + (2 + 6 * i) * page, 2 * page);
+	for (int i = 0; i < 8; i++)
+		CHECK_OK(munmap(single[i], 2 * page));
+	for (int i = 0; i < 8; i++)
+		CHECK(map_shared(1) != NULL);
+}
+
 static const struct test tests[] = {
 	{ "far from the limit, all memory can be unmapped", in_the_midst },
 	{ "with nothing spare, all memory can be unmapped", nothing_spare },
@@ -441,6 +463,7 @@ static const struct test tests[] = {
 	  in_a_child },
 	{ "what is unmapped is a hole to all calls",
 	  what_is_unmapped_is_a_hole },
+	{ "what waits takes no mapping", what_waits_takes_no_mapping },
 	{ "what was detached is forgotten", what_was_detached_is_forgotten },
 	{ "what a child has not is forgotten",
 	  what_a_child_has_not_is_forgotten },
