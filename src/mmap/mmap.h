@@ -29,5 +29,7 @@ int sf_mmap_unlock(uintptr_t addr, size_t len);
 int sf_mmap_lock_all(int flags);
 int sf_mmap_unlock_all(void);
 int sf_mmap_detach(uintptr_t addr);
+int sf_mmap_residency(uintptr_t addr, size_t len, unsigned char *vec);
+int sf_mmap_sync(uintptr_t addr, size_t len, int flags);
 
 #endif

@@ -116,3 +116,13 @@ SF_EXPORT int shmdt(const void *addr)
 {
 	return status(sf_mmap_detach((uintptr_t)addr));
 }
+
+SF_EXPORT int mincore(void *addr, size_t len, unsigned char *vec)
+{
+	return status(sf_mmap_residency((uintptr_t)addr, len, vec));
+}
+
+SF_EXPORT int msync(void *addr, size_t len, int flags)
+{
+	return status(sf_mmap_sync((uintptr_t)addr, len, flags));
+}

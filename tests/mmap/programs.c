@@ -40,7 +40,7 @@ static void calls_go_to_the_drop_in(void)
 		"mmap",		 "mmap64",  "munmap",	"mprotect",
 		"pkey_mprotect", "mremap",  "madvise",	"mlock",
 		"mlock2",	 "munlock", "mlockall", "munlockall",
-		"posix_madvise", "shmdt",
+		"posix_madvise", "shmdt",   "mincore",	"msync",
 	};
 	bool is_preloaded = getenv("LD_PRELOAD") != NULL;
 

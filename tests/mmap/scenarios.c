@@ -3,10 +3,6 @@
 #include "scenarios.h"
 
 const struct scenario_difference scenario_differences[] = {
-	{ "ask for what is unmapped", "mincore", false,
-	  "the addresses stay reserved, and mincore() shows the kernel's view" },
-	{ "ask for what is unmapped", "msync", false,
-	  "the addresses stay reserved, and msync() shows the kernel's view" },
 	{ "lock all that is there", "fresh, resident", false,
 	  "what is committed ahead became resident, and is used again" },
 	{ "lock all with guards", "fresh, resident", true,
