@@ -141,8 +141,7 @@ long sf_move_altered(const struct sf_remap *remap,
 static long move_fixed(const struct sf_remap *remap,
 		       const struct sf_extent *source)
 {
-	struct sf_claim claim;
-	long result = sf_mmap_claim(remap->to, remap->to + remap->len, &claim);
+	long result = sf_mmap_claim(remap->to, remap->to + remap->len);
 
 	if (result != 0)
 		return result;
@@ -150,7 +149,7 @@ static long move_fixed(const struct sf_remap *remap,
 		sf_alter_note(source, SF_ALTER_REPLACED);
 	result = source != NULL ? move(remap) : sf_move_call(remap);
 	if (sf_page_is_error(result)) {
-		sf_mmap_unclaim(&claim);
+		sf_mmap_unclaim();
 		return result;
 	}
 	sf_mmap_replaced(remap->to, remap->to + remap->len);

@@ -395,6 +395,28 @@ static void nothing_grows_beyond_all_addresses(void)
 	CHECK_OK(munmap(p, page));
 }
 
+static void refused_maps_take_nothing(void)
+{
+	const size_t nr = 512;
+	size_t page = test_page();
+	char *p = map(nr);
+	size_t nr_free = 0;
+
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < nr; i += 2)
+		CHECK_OK(munmap(p + i * page, page));
+	CHECK(mmap(p, nr * page, RW, MAP_PRIVATE | MAP_FIXED, -1, 0) ==
+	      MAP_FAILED);
+	for (size_t i = 0; i < nr; i += 2)
+		nr_free += mmap(p + i * page, page, RW,
+				MAP_PRIVATE | MAP_ANONYMOUS |
+					MAP_FIXED_NOREPLACE,
+				-1, 0) == p + i * page;
+	CHECK_EQ(nr_free, nr / 2);
+	CHECK_OK(munmap(p, nr * page));
+}
+
 static void limits_are_errors_and_no_more(void)
 {
 	const size_t len = (size_t)16 << 20;
@@ -439,6 +461,7 @@ static const struct test tests[] = {
 	{ "what was unmapped is not moved", what_was_unmapped_is_not_moved },
 	{ "nothing grows beyond all addresses",
 	  nothing_grows_beyond_all_addresses },
+	{ "maps that are refused take nothing", refused_maps_take_nothing },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
 };
