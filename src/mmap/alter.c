@@ -308,7 +308,7 @@ bool sf_alter_reclaim(uintptr_t addr, uintptr_t end, struct sf_extent *out)
 					reclaim(&holes, addr, end, out));
 }
 
-/* To the child it is unmapped, and should fault. */
+/* To the program it is unmapped, and should fault. */
 static void trap(struct sf_release *release)
 {
 	release->marked_all = release->trap &&
@@ -317,8 +317,7 @@ static void trap(struct sf_release *release)
 				sf_page_mark(release->addr, release->len) != 0;
 }
 
-/* Of altered pages, those that the child has not. Filled, if they can be. */
-static void drop_holes(const struct sf_extent *extent)
+void sf_alter_drop_holes(const struct sf_extent *extent)
 {
 	uintptr_t addr = sf_extent_addr(extent);
 	size_t len = sf_extent_len(extent);
@@ -332,10 +331,10 @@ static void drop_holes(const struct sf_extent *extent)
 	/* It says whether all of it is a hole, too. */
 	err = renew(addr, len, true);
 	if (half.nr > 0 && err != 0) {
-		drop_holes(&half);
+		sf_alter_drop_holes(&half);
 		half.first += half.nr;
 		half.nr = extent->nr - half.nr;
-		drop_holes(&half);
+		sf_alter_drop_holes(&half);
 	} else if (sf_extent_release_begin(extent, true, &releasing) ==
 		   SF_RUN_BEGUN) {
 		if (err == 0)
@@ -352,7 +351,7 @@ static void drop_holes_of(struct sf_region *region)
 
 	for (; rest.nr > 0; rest.nr = region->nr_pages - rest.first) {
 		if ((sf_space_run(&rest, &run) & SF_QUIET) != 0)
-			drop_holes(&run);
+			sf_alter_drop_holes(&run);
 		rest.first = run.first + run.nr;
 	}
 }

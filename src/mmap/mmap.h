@@ -19,6 +19,8 @@ long sf_mmap_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
 		 off_t off);
 long sf_mmap_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 		   uintptr_t to);
+/* len: of the segment, or 0 if that can't be told. */
+long sf_mmap_attach(int id, uintptr_t addr, size_t len, int flags);
 
 /* 0 or -errno. */
 int sf_mmap_unmap(uintptr_t addr, size_t len);

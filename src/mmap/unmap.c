@@ -121,16 +121,3 @@ int sf_mmap_unmap(uintptr_t addr, size_t len)
 	}
 	return unmap_any(addr, addr + len);
 }
-
-/* shmdt(). What is remembered of the segment is unmapped with it. */
-int sf_mmap_detach(uintptr_t addr)
-{
-	int err = sf_page_call_detach(addr);
-
-	if (err == 0 && sf_mmap_is_on() && sf_rescue_any()) {
-		sf_space_lock();
-		sf_rescue_forget_holes();
-		sf_space_unlock();
-	}
-	return err;
-}

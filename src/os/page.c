@@ -258,6 +258,11 @@ int sf_page_call_sync(uintptr_t addr, size_t len, int flags)
 	return (int)sf_sys(__NR_msync, (long)addr, (long)len, flags, 0, 0, 0);
 }
 
+long sf_page_call_attach(int id, uintptr_t addr, int flags)
+{
+	return sf_sys(__NR_shmat, id, (long)addr, flags, 0, 0, 0);
+}
+
 int sf_page_call_detach(uintptr_t addr)
 {
 	return (int)sf_sys(__NR_shmdt, (long)addr, 0, 0, 0, 0, 0);

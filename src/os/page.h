@@ -99,6 +99,7 @@ int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_page_call_lock_all(int flags);
 int sf_page_call_unlock_all(void);
 int sf_page_call_sync(uintptr_t addr, size_t len, int flags);
+long sf_page_call_attach(int id, uintptr_t addr, int flags);
 int sf_page_call_detach(uintptr_t addr);
 
 static inline bool sf_page_is_error(long result)

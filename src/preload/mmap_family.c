@@ -112,6 +112,17 @@ SF_EXPORT int munlockall(void)
 	return status(sf_mmap_unlock_all());
 }
 
+SF_EXPORT void *shmat(int id, const void *addr, int flags)
+{
+	struct shmid_ds segment = { 0 };
+	int err = errno;
+
+	if (shmctl(id, IPC_STAT, &segment) != 0)
+		errno = err;
+	return address(
+		sf_mmap_attach(id, (uintptr_t)addr, segment.shm_segsz, flags));
+}
+
 SF_EXPORT int shmdt(const void *addr)
 {
 	return status(sf_mmap_detach((uintptr_t)addr));

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ static void calls_go_to_the_drop_in(void)
 		"mmap",		 "mmap64",  "munmap",	"mprotect",
 		"pkey_mprotect", "mremap",  "madvise",	"mlock",
 		"mlock2",	 "munlock", "mlockall", "munlockall",
-		"posix_madvise", "shmdt",   "mincore",	"msync",
+		"posix_madvise", "shmat",   "shmdt",	"mincore",
+		"msync",
 	};
 	bool is_preloaded = getenv("LD_PRELOAD") != NULL;
 
@@ -395,6 +397,35 @@ static void nothing_grows_beyond_all_addresses(void)
 	CHECK_OK(munmap(p, page));
 }
 
+static void segments_can_be_attached_over_maps(void)
+{
+	size_t page = test_page();
+	int id = shmget(IPC_PRIVATE, PAGES * page, IPC_CREAT | 0600);
+	char *segment = shmat(id, NULL, 0);
+	char *p = map(PAGES);
+	char *q = map(PAGES);
+	size_t nr_used = 0;
+
+	shmctl(id, IPC_RMID, NULL);
+	if (!CHECK(segment != (void *)-1) || p == NULL || q == NULL)
+		return;
+	CHECK_EQ(shmat(id, p, SHM_REMAP) == p, 1);
+	CHECK_EQ(shmat(id, q, SHM_REMAP) == q, 1);
+	pages_fill(segment, PAGES, 's');
+	CHECK_EQ(pages_byte(q), 's');
+	CHECK_OK(munmap(p, PAGES * page));
+	CHECK_OK(shmdt(q));
+	for (int i = 0; i < 8 * PAGES; i++) {
+		p = map(1);
+		if (p == NULL)
+			return;
+		nr_used += pages_byte(p) != 0;
+		pages_fill(p, 1, 'n');
+	}
+	CHECK_EQ(nr_used, 0);
+	CHECK_EQ(pages_byte(segment), 's');
+}
+
 static void refused_maps_take_nothing(void)
 {
 	const size_t nr = 512;
@@ -461,6 +492,8 @@ static const struct test tests[] = {
 	{ "what was unmapped is not moved", what_was_unmapped_is_not_moved },
 	{ "nothing grows beyond all addresses",
 	  nothing_grows_beyond_all_addresses },
+	{ "segments can be attached over maps",
+	  segments_can_be_attached_over_maps },
 	{ "maps that are refused take nothing", refused_maps_take_nothing },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
