@@ -8,9 +8,14 @@
 #include "mmap/alter.h"
 #include "mmap/count.h"
 #include "mmap/family.h"
+#include "os/limit.h"
 #include "os/maps.h"
 
 #define SF_MREMAP_DONTUNMAP 4
+
+/* Enough to move a map in parts; how often to try to move one back. */
+#define MANY_SPARE 1024
+#define MAX_TRIES  64
 
 long sf_move_call(const struct sf_remap *remap)
 {
@@ -73,12 +78,16 @@ static long move_two(const struct sf_remap *remap)
 	struct sf_remap back = { tail.to, tail.old_len, tail.old_len,
 				 MREMAP_MAYMOVE | MREMAP_FIXED, tail.addr };
 	long result = move_parts(&tail);
+	long returned = -ENOMEM;
 
 	if (sf_page_is_error(result))
 		return result;
 	result = move_parts(&head);
-	if (sf_page_is_error(result))
-		(void)move_parts(&back);
+	if (!sf_page_is_error(result))
+		return result;
+	/* Others may take mappings, but for a moment. */
+	for (int i = 0; i < MAX_TRIES && sf_page_is_error(returned); i++)
+		returned = move_parts(&back);
 	return result;
 }
 
@@ -102,15 +111,25 @@ long sf_move_grow_here(const struct sf_remap *remap)
 	return result;
 }
 
+/* Or a part could be moved, the next be refused, and the first not go back. */
+static bool many_spare(void)
+{
+	size_t nr;
+	size_t max;
+
+	return sf_maps_count(0, &nr) == 0 && sf_limit_mappings(&max) == 0 &&
+	       nr + MANY_SPARE < max;
+}
+
 /* Of several protections: the program must not see that it can be done. */
 static long move(const struct sf_remap *remap)
 {
 	long result = sf_move_call(remap);
 
-	if (result == -EFAULT && remap->old_len > sf_page_size &&
-	    sf_maps_alike(remap->addr, remap->addr + remap->old_len))
-		result = move_two(remap);
-	return result;
+	if (result != -EFAULT || remap->old_len == sf_page_size ||
+	    !sf_maps_alike(remap->addr, remap->addr + remap->old_len))
+		return result;
+	return many_spare() ? move_two(remap) : -ENOMEM;
 }
 
 long sf_move_altered(const struct sf_remap *remap,
