@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "mmap/count.h"
 #include "mmap/ranges.h"
 #include "vm/account.h"
 #include "vm/state.h"
@@ -180,29 +181,32 @@ void sf_alter_release(struct sf_releasing *releasing)
 	sf_extent_release_keep(releasing);
 }
 
+/* A hole that a release was begun on, and that could be filled or not. */
+static void finish_hole(struct sf_releasing *releasing, bool filled)
+{
+	sf_space_forget_tables(&releasing->extent);
+	if (filled) {
+		sf_extent_release_end(releasing);
+		return;
+	}
+	set_aside(&holes, releasing->release.addr, releasing->release.len);
+	sf_extent_release_keep(releasing);
+}
+
 void sf_alter_fill(const struct sf_extent *hole)
 {
 	struct sf_releasing releasing;
 	struct sf_extent rest = *hole;
-	enum sf_run run;
+	size_t end = rest.first + rest.nr;
 
-	while (rest.nr > 0) {
-		run = sf_extent_release_begin(&rest, true, &releasing);
-		if (run != SF_RUN_BEGUN)
-			return;
-		rest.nr -= releasing.extent.first + releasing.extent.nr -
-			   rest.first;
+	while (rest.nr > 0 &&
+	       sf_extent_release_begin(&rest, true, &releasing) ==
+		       SF_RUN_BEGUN) {
 		rest.first = releasing.extent.first + releasing.extent.nr;
-		sf_space_forget_tables(&releasing.extent);
-		if (renew(releasing.release.addr, releasing.release.len,
-			  true) == 0) {
-			releasing.release.trap = false;
-			sf_extent_release_end(&releasing);
-			continue;
-		}
-		set_aside(&holes, releasing.release.addr,
-			  releasing.release.len);
-		sf_extent_release_keep(&releasing);
+		rest.nr = end - rest.first;
+		finish_hole(&releasing,
+			    renew(releasing.release.addr, releasing.release.len,
+				  true) == 0);
 	}
 }
 
@@ -304,10 +308,63 @@ bool sf_alter_reclaim(uintptr_t addr, uintptr_t end, struct sf_extent *out)
 					reclaim(&holes, addr, end, out));
 }
 
+/* To the program it is unmapped, and should fault. */
+static void trap(struct sf_release *release)
+{
+	release->marked_all = release->trap &&
+			      release->len <= SF_TRAP_WHOLE_LEN;
+	release->trap_skipped = release->marked_all &&
+				sf_page_mark(release->addr, release->len) != 0;
+}
+
+void sf_alter_drop_holes(const struct sf_extent *extent)
+{
+	uintptr_t addr = sf_extent_addr(extent);
+	size_t len = sf_extent_len(extent);
+	struct sf_extent half = { extent->region, extent->first,
+				  extent->nr / 2 };
+	struct sf_releasing releasing;
+	int err;
+
+	if (sf_page_is_mapped(addr, len))
+		return;
+	/* It says whether all of it is a hole, too. */
+	err = renew(addr, len, true);
+	if (half.nr > 0 && err != 0) {
+		sf_alter_drop_holes(&half);
+		half.first += half.nr;
+		half.nr = extent->nr - half.nr;
+		sf_alter_drop_holes(&half);
+	} else if (sf_extent_release_begin(extent, true, &releasing) ==
+		   SF_RUN_BEGUN) {
+		if (err == 0)
+			trap(&releasing.release);
+		finish_hole(&releasing, err == 0);
+		sf_mmap_count_released(len);
+	}
+}
+
+static void drop_holes_of(struct sf_region *region)
+{
+	struct sf_extent rest = { region, 0, region->nr_pages };
+	struct sf_extent run;
+
+	for (; rest.nr > 0; rest.nr = region->nr_pages - rest.first) {
+		if ((sf_space_run(&rest, &run) & SF_QUIET) != 0)
+			sf_alter_drop_holes(&run);
+		rest.first = run.first + run.nr;
+	}
+}
+
 void sf_alter_fork_child(void)
 {
-	if (get_kinds() & SF_ALTER_FORK)
-		sf_alter_note_kind(SF_ALTER_REPLACED);
+	size_t nr = sf_state_nr_regions();
+
+	if ((get_kinds() & SF_ALTER_FORK) == 0)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		if (sf_state_region(i)->kind == SF_REGION_MAP)
+			drop_holes_of(sf_state_region(i));
 }
 
 void sf_alter_prepare(void)

@@ -70,6 +70,9 @@ bool sf_alter_reclaim(uintptr_t addr, uintptr_t end, struct sf_extent *out);
 /* Have what setting aside writes to resident. */
 void sf_alter_prepare(void);
 
+/* Of altered pages, free those that the kernel has lost, or set them aside. */
+void sf_alter_drop_holes(const struct sf_extent *extent);
+
 /* In a forked child: what was not to be there is a hole. */
 void sf_alter_fork_child(void);
 

@@ -35,23 +35,18 @@ int sf_mmap_take(size_t nr, unsigned flags, struct sf_extent *out);
 
 /*
  * Make all of [addr, end) the program's and altered, for a call that will put
- * something else there. *out notes what was not its before; if the call is
- * refused, sf_mmap_unclaim() gives that back.
+ * something else there. If the call is refused, sf_mmap_unclaim() gives back
+ * what was not its before. One at a time: under the family's lock.
  */
-struct sf_claim {
-	unsigned nr;
-	struct sf_extent taken[16];
-};
-
-int sf_mmap_claim(uintptr_t addr, uintptr_t end, struct sf_claim *out);
-void sf_mmap_unclaim(const struct sf_claim *claim);
+int sf_mmap_claim(uintptr_t addr, uintptr_t end);
+void sf_mmap_unclaim(void);
 
 /* The kernel put something there: what is noted of the pages no longer holds. */
 void sf_mmap_replaced(uintptr_t addr, uintptr_t end);
 
 /*
- * The kernel chose these addresses. They are ours where a call of the program,
- * or of its parent, had left a hole.
+ * The kernel chose these addresses, so nothing was there, whatever we remember.
+ * They are ours where a call of the program had left a hole.
  */
 void sf_mmap_adopt(uintptr_t addr, size_t len);
 void sf_mmap_adopt_locked(uintptr_t addr, size_t len);

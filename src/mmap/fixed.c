@@ -7,6 +7,7 @@
 #include "mmap/alter.h"
 #include "mmap/count.h"
 #include "mmap/family.h"
+#include "mmap/ranges.h"
 #include "mmap/rescue.h"
 #include "os/probe.h"
 #include "os/sys.h"
@@ -48,27 +49,39 @@ static int take_free(const struct sf_extent *run)
 	return -ENOMEM;
 }
 
-/* Beyond what there is room for, they stay the program's. */
-static void note_taken(const struct sf_extent *extent, struct sf_claim *out)
+/* What the call under way has taken. */
+static struct sf_ranges taken;
+
+static void forget_taken(void)
 {
-	if (out->nr < SF_NR(out->taken))
-		out->taken[out->nr++] = *extent;
+	sf_ranges_cut(&taken, 0, UINTPTR_MAX);
+}
+
+static int note_taken(const struct sf_extent *extent)
+{
+	uintptr_t addr = sf_extent_addr(extent);
+
+	if (sf_ranges_add(&taken, addr, addr + sf_extent_len(extent)))
+		return 0;
+	sf_mmap_unmap_ours(extent, true);
+	return -ENOMEM;
 }
 
 /* What is set aside can be used for this: it is replaced, or undone again. */
-static void take_aside(uintptr_t addr, uintptr_t end, struct sf_claim *out)
+static int take_aside(uintptr_t addr, uintptr_t end)
 {
 	struct sf_extent part;
+	int err = 0;
 
-	while (sf_alter_reclaim(addr, end, &part)) {
+	while (err == 0 && sf_alter_reclaim(addr, end, &part)) {
 		sf_mmap_count_live(sf_extent_len(&part));
-		note_taken(&part, out);
+		err = note_taken(&part);
 	}
+	return err;
 }
 
 /* Take what is free of an extent, and note all of it as altered in this way. */
-static int claim_extent(const struct sf_extent *extent, unsigned kinds,
-			struct sf_claim *out)
+static int claim_extent(const struct sf_extent *extent, unsigned kinds)
 {
 	struct sf_extent rest = *extent;
 	struct sf_extent run;
@@ -78,9 +91,10 @@ static int claim_extent(const struct sf_extent *extent, unsigned kinds,
 		if ((sf_space_run(&rest, &run) & SF_LIVE) == 0) {
 			int err = take_free(&run);
 
+			if (err == 0)
+				err = note_taken(&run);
 			if (err != 0)
 				return err;
-			note_taken(&run, out);
 		}
 		rest.first = run.first + run.nr;
 	}
@@ -100,13 +114,13 @@ static bool is_forbidden(const struct sf_piece *piece)
 			region->base + (region->nr_pages << sf_page_shift));
 }
 
-int sf_mmap_claim(uintptr_t addr, uintptr_t end, struct sf_claim *out)
+int sf_mmap_claim(uintptr_t addr, uintptr_t end)
 {
 	struct sf_piece piece;
-	int err = 0;
+	int err;
 
-	out->nr = 0;
-	take_aside(addr, end, out);
+	forget_taken();
+	err = take_aside(addr, end);
 	for (; err == 0 && addr < end; addr = piece.end) {
 		struct sf_extent extent;
 
@@ -116,17 +130,24 @@ int sf_mmap_claim(uintptr_t addr, uintptr_t end, struct sf_claim *out)
 		if (piece.kind != SF_PIECE_OURS)
 			continue;
 		extent = sf_piece_extent(&piece);
-		err = claim_extent(&extent, SF_ALTER_REPLACED, out);
+		err = claim_extent(&extent, SF_ALTER_REPLACED);
 	}
 	if (err != 0)
-		sf_mmap_unclaim(out);
+		sf_mmap_unclaim();
 	return err;
 }
 
-void sf_mmap_unclaim(const struct sf_claim *claim)
+void sf_mmap_unclaim(void)
 {
-	for (unsigned i = 0; i < claim->nr; i++)
-		sf_mmap_unmap_ours(&claim->taken[i], true);
+	struct sf_range range;
+
+	while (sf_ranges_next(&taken, &range)) {
+		struct sf_piece piece = sf_piece_at(range.start, range.end);
+		struct sf_extent extent = sf_piece_extent(&piece);
+
+		sf_ranges_cut(&taken, range.start, range.end);
+		sf_mmap_unmap_ours(&extent, true);
+	}
 }
 
 void sf_mmap_replaced(uintptr_t addr, uintptr_t end)
@@ -192,15 +213,16 @@ static int renew(const struct sf_extent *extent)
 static long map_fresh(const struct request *request,
 		      const struct sf_extent *extent)
 {
-	struct sf_claim claim = { .nr = 0 };
 	int err;
 
-	take_aside(request->addr, request->end, &claim);
-	err = claim_extent(extent, 0, &claim);
+	forget_taken();
+	err = take_aside(request->addr, request->end);
+	if (err == 0)
+		err = claim_extent(extent, 0);
 	if (err == 0)
 		err = is_plain(extent) ? discard(extent) : renew(extent);
 	if (err != 0) {
-		sf_mmap_unclaim(&claim);
+		sf_mmap_unclaim();
 		return err;
 	}
 	if ((request->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
@@ -221,14 +243,13 @@ static long call(const struct request *request)
 
 static long replace(const struct request *request)
 {
-	struct sf_claim claim;
-	long result = sf_mmap_claim(request->addr, request->end, &claim);
+	long result = sf_mmap_claim(request->addr, request->end);
 
 	if (result != 0)
 		return result;
 	result = call(request);
 	if (sf_page_is_error(result))
-		sf_mmap_unclaim(&claim);
+		sf_mmap_unclaim();
 	else
 		sf_mmap_replaced(request->addr, request->end);
 	return result;

@@ -72,6 +72,7 @@ void sf_mmap_adopt_locked(uintptr_t addr, size_t len)
 	struct sf_extent extent;
 	struct sf_extent part;
 
+	sf_rescue_forget(addr, addr + sf_space_round(len));
 	if (SF_LIKELY(region == NULL))
 		return;
 	extent = (struct sf_extent){ region, sf_region_page(region, addr),
@@ -83,7 +84,7 @@ void sf_mmap_adopt_locked(uintptr_t addr, size_t len)
 
 void sf_mmap_adopt(uintptr_t addr, size_t len)
 {
-	if (SF_LIKELY(sf_space_find(addr, len) == NULL))
+	if (SF_LIKELY(sf_space_find(addr, len) == NULL && !sf_rescue_any()))
 		return;
 	sf_space_lock();
 	sf_mmap_adopt_locked(addr, len);

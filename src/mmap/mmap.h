@@ -19,6 +19,8 @@ long sf_mmap_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
 		 off_t off);
 long sf_mmap_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 		   uintptr_t to);
+/* len: of the segment, or 0 if that can't be told. */
+long sf_mmap_attach(int id, uintptr_t addr, size_t len, int flags);
 
 /* 0 or -errno. */
 int sf_mmap_unmap(uintptr_t addr, size_t len);
@@ -28,5 +30,8 @@ int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_mmap_unlock(uintptr_t addr, size_t len);
 int sf_mmap_lock_all(int flags);
 int sf_mmap_unlock_all(void);
+int sf_mmap_detach(uintptr_t addr);
+int sf_mmap_residency(uintptr_t addr, size_t len, unsigned char *vec);
+int sf_mmap_sync(uintptr_t addr, size_t len, int flags);
 
 #endif

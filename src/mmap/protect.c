@@ -44,16 +44,35 @@ int sf_mmap_unmark(const struct sf_extent *extent)
 	return err;
 }
 
+static bool any_touched(struct sf_pagemap *pagemap,
+			const struct sf_extent *part)
+{
+	bool touched = false;
+
+	for (size_t i = 0; !touched && i < part->nr; i++)
+		touched = sf_pagemap_touched(pagemap,
+					     sf_extent_addr(part) +
+						     (i << sf_page_shift));
+	return touched;
+}
+
+/* Markers look as if the pages had been swapped out. */
 static bool is_untouched(const struct sf_extent *run)
 {
 	struct sf_pagemap pagemap;
+	struct sf_extent rest = *run;
+	struct sf_extent part;
+	size_t end = rest.first + rest.nr;
 	bool touched = false;
 
 	sf_pagemap_open(&pagemap);
-	for (size_t i = 0; !touched && i < run->nr; i++)
-		touched = sf_pagemap_touched(&pagemap,
-					     sf_extent_addr(run) +
-						     (i << sf_page_shift));
+	for (; !touched && rest.nr > 0; rest.nr = end - rest.first) {
+		unsigned planes = sf_space_marked_run(&rest, &part);
+
+		if ((planes & SF_MARKED) == 0)
+			touched = any_touched(&pagemap, &part);
+		rest.first = part.first + part.nr;
+	}
 	sf_pagemap_close(&pagemap);
 	return !touched;
 }

@@ -115,6 +115,8 @@ void sf_ranges_cut(struct sf_ranges *ranges, uintptr_t addr, uintptr_t end)
 		if (range.end > end)
 			rest[nr++] = (struct sf_range){ end, range.end };
 	}
+	if (first == last)
+		return;
 	if (!replace(ranges, first, last, rest, nr))
 		replace(ranges, first, last, rest, nr - 1);
 }

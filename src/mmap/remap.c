@@ -12,128 +12,30 @@
 #include "mmap/count.h"
 #include "mmap/family.h"
 #include "mmap/mmap.h"
+#include "mmap/move.h"
 #include "mmap/rescue.h"
 #include "os/signals.h"
+#include "os/sys.h"
 #include "vm/range.h"
 
 #define SF_MREMAP_DONTUNMAP 4
+
+/* Of NORESERVE memory the kernel would make so much. */
+#define MAX_LEN ((size_t)1 << 40)
 
 #define KNOWN_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED | SF_MREMAP_DONTUNMAP)
 
 /* Pages copied before their source is released. */
 #define COPY_PAGES ((size_t)512)
 
-struct request {
-	uintptr_t addr;
-	size_t old_len; /* both rounded up to pages */
-	size_t len;
-	int flags;
-	uintptr_t to;
-};
-
 /* Internal: it must be copied, which is done without the lock. */
 #define MUST_COPY (-4095L)
-
-static long call(const struct request *request)
-{
-	return sf_page_call_remap(request->addr, request->old_len, request->len,
-				  request->flags, request->to);
-}
-
-/* The same, to an address that the kernel may choose. Under the lock. */
-static long call_anywhere(const struct request *request)
-{
-	long result = call(request);
-
-	if (!sf_page_is_error(result))
-		sf_mmap_adopt_locked((uintptr_t)result, request->len);
-	return result;
-}
 
 static struct sf_extent extent_at(struct sf_region *region, uintptr_t addr,
 				  size_t len)
 {
 	return (struct sf_extent){ region, sf_region_page(region, addr),
 				   len >> sf_page_shift };
-}
-
-/*
- * Moving by the kernel
- */
-
-/* The source became a hole, which must not stay one. */
-static void fill(const struct sf_extent *source)
-{
-	sf_alter_fill(source);
-	sf_mmap_count_released(sf_extent_len(source));
-}
-
-/* There is no room in our regions: the kernel shall find some. */
-static long move_away(const struct request *request,
-		      const struct sf_extent *source)
-{
-	long result;
-
-	sf_space_lock();
-	result = sf_mmap_protect_marked(source);
-	sf_alter_note(source, SF_ALTER_REPLACED);
-	if (result == 0)
-		result = call(request);
-	if (!sf_page_is_error(result)) {
-		fill(source);
-		sf_mmap_count(SF_MMAP_MOVED_KERNEL, 1);
-	}
-	sf_space_unlock();
-	return result;
-}
-
-static long move_altered(struct request *request,
-			 const struct sf_extent *source)
-{
-	struct sf_extent to;
-	long result;
-
-	if (sf_mmap_take(request->len >> sf_page_shift, 0, &to) != 0)
-		return -ENOMEM;
-	sf_alter_note(&to, SF_ALTER_REPLACED);
-	sf_alter_note(source, SF_ALTER_REPLACED);
-	request->flags |= MREMAP_FIXED;
-	request->to = sf_extent_addr(&to);
-	result = call(request);
-	if (sf_page_is_error(result)) {
-		sf_mmap_unmap_ours(&to, true);
-		return result;
-	}
-	sf_mmap_replaced(request->to, request->to + request->len);
-	fill(source);
-	sf_mmap_count(SF_MMAP_MOVED_KERNEL, 1);
-	return result;
-}
-
-/* To where the program says; the source may be ours, the target too. */
-static long move_fixed(const struct request *request,
-		       const struct sf_extent *source)
-{
-	bool keeps = (request->flags & SF_MREMAP_DONTUNMAP) != 0;
-	struct sf_claim claim;
-	long result = sf_mmap_claim(request->to, request->to + request->len,
-				    &claim);
-
-	if (result != 0)
-		return result;
-	if (source != NULL)
-		sf_alter_note(source, SF_ALTER_REPLACED);
-	result = call(request);
-	if (sf_page_is_error(result)) {
-		sf_mmap_unclaim(&claim);
-		return result;
-	}
-	sf_mmap_replaced(request->to, request->to + request->len);
-	if (source != NULL && !keeps)
-		fill(source);
-	else if (source != NULL)
-		sf_space_forget_tables(source);
-	return result;
 }
 
 /*
@@ -200,16 +102,16 @@ static bool is_marked(const struct sf_extent *extent)
 	return (planes & SF_MARKED) != 0 && run.nr == extent->nr;
 }
 
-static long copy(const struct request *request, const struct sf_extent *from)
+static long copy(const struct sf_remap *remap, const struct sf_extent *from)
 {
 	bool marked = is_marked(from);
 	struct sf_extent more;
 	struct sf_extent to;
-	int err = sf_mmap_take(request->len >> sf_page_shift, SF_EXTENT_ROOM,
+	int err = sf_mmap_take(remap->len >> sf_page_shift, SF_EXTENT_ROOM,
 			       &to);
 
 	if (err != 0)
-		return move_away(request, from);
+		return sf_move_away(remap, from);
 	more = (struct sf_extent){ to.region, to.first + from->nr,
 				   to.nr - from->nr };
 	/* What is new is protected as the rest; if refused, nothing moved. */
@@ -244,14 +146,14 @@ static bool all_live(const struct sf_extent *extent, unsigned *planes)
 	return true;
 }
 
-static long shrink(const struct request *request, struct sf_region *region)
+static long shrink(const struct sf_remap *remap, struct sf_region *region)
 {
-	uintptr_t end = request->addr + request->old_len;
-	uintptr_t rest = request->addr + request->len;
+	uintptr_t end = remap->addr + remap->old_len;
+	uintptr_t rest = remap->addr + remap->len;
 	struct sf_extent tail = extent_at(region, rest, end - rest);
 
 	sf_mmap_unmap_ours(&tail, true);
-	return (long)request->addr;
+	return (long)remap->addr;
 }
 
 /* In place, into free pages, which are protected as the rest. */
@@ -271,10 +173,10 @@ static bool grow_here(const struct sf_extent *source, size_t nr_more)
 	return true;
 }
 
-static long grow(struct request *request, const struct sf_extent *source,
+static long grow(struct sf_remap *remap, const struct sf_extent *source,
 		 unsigned planes)
 {
-	size_t more = (request->len - request->old_len) >> sf_page_shift;
+	size_t more = (remap->len - remap->old_len) >> sf_page_shift;
 
 	if ((planes & SF_QUIET) != 0) {
 		int err = sf_mmap_protect_marked(source);
@@ -282,22 +184,22 @@ static long grow(struct request *request, const struct sf_extent *source,
 		if (err != 0)
 			return err;
 		/* The kernel finds out what is wrong, if anything is. */
-		return (request->flags & MREMAP_MAYMOVE) != 0 ?
-			       move_altered(request, source) :
-			       call_anywhere(request);
+		if ((remap->flags & MREMAP_MAYMOVE) != 0)
+			return sf_move_altered(remap, source);
+		return sf_move_grow_here(remap);
 	}
 	/* Of two protections: two mappings, as the program sees it. */
 	if ((planes & SF_MARKED) != 0 && !is_marked(source))
 		return -EFAULT;
 	if (grow_here(source, more))
-		return (long)request->addr;
-	return (request->flags & MREMAP_MAYMOVE) != 0 ? MUST_COPY : -ENOMEM;
+		return (long)remap->addr;
+	return (remap->flags & MREMAP_MAYMOVE) != 0 ? MUST_COPY : -ENOMEM;
 }
 
-static long remap_ours(struct request *request, struct sf_region *region)
+static long remap_ours(struct sf_remap *remap, struct sf_region *region)
 {
-	struct sf_extent source = extent_at(region, request->addr,
-					    request->old_len);
+	struct sf_extent source = extent_at(region, remap->addr,
+					    remap->old_len);
 	struct sf_extent first = { region, source.first, 1 };
 	unsigned planes;
 	int err = 0;
@@ -305,113 +207,116 @@ static long remap_ours(struct request *request, struct sf_region *region)
 	if (!sf_space_any_live(&first))
 		return -EFAULT;
 	/* Only shared memory can be had twice. */
-	if (request->old_len == 0)
+	if (remap->old_len == 0)
 		return -EINVAL;
 	/* The kernel would carry markers along, and leave none behind. */
-	if ((request->flags & (MREMAP_FIXED | SF_MREMAP_DONTUNMAP)) != 0)
+	if ((remap->flags & (MREMAP_FIXED | SF_MREMAP_DONTUNMAP)) != 0)
 		err = sf_mmap_protect_marked(&source);
 	if (err != 0)
 		return err;
-	if ((request->flags & MREMAP_FIXED) != 0)
-		return move_fixed(request, &source);
-	if ((request->flags & SF_MREMAP_DONTUNMAP) != 0) {
+	if ((remap->flags & MREMAP_FIXED) != 0)
+		return sf_move_ours(remap, &source);
+	if ((remap->flags & SF_MREMAP_DONTUNMAP) != 0) {
 		/* The pages go to an address of the kernel's choice. */
+		if (!all_live(&source, &planes))
+			return -EFAULT;
 		sf_space_forget_tables(&source);
-		return call_anywhere(request);
+		return sf_move_call_anywhere(remap);
 	}
-	if (request->len < request->old_len)
-		return shrink(request, region);
+	if (remap->len > MAX_LEN)
+		return -ENOMEM;
+	if (remap->len < remap->old_len)
+		return shrink(remap, region);
 	if (!all_live(&source, &planes))
 		return -EFAULT;
-	if (request->len == request->old_len)
-		return (long)request->addr;
-	return grow(request, &source, planes);
+	if (remap->len == remap->old_len)
+		return (long)remap->addr;
+	return grow(remap, &source, planes);
 }
 
 /* The kernel's memory, which may move onto ours or onto what is gone. */
-static long remap_kernels(const struct request *request)
+static long remap_kernels(const struct sf_remap *remap)
 {
-	uintptr_t end = request->addr + request->old_len;
-	uintptr_t new_end = request->addr + request->len;
+	uintptr_t end = remap->addr + remap->old_len;
+	uintptr_t new_end = remap->addr + remap->len;
 	long result;
 
-	if (sf_rescue_overlaps(request->addr, end) ||
-	    sf_space_overlaps(request->addr, end))
+	if (sf_rescue_overlaps(remap->addr, end) ||
+	    sf_space_overlaps(remap->addr, end))
 		return -EFAULT;
-	if ((request->flags & MREMAP_FIXED) != 0)
-		return move_fixed(request, NULL);
-	result = call_anywhere(request);
+	if ((remap->flags & MREMAP_FIXED) != 0)
+		return sf_move_kernels(remap);
+	result = sf_move_call_anywhere(remap);
 	/* Shrinking is unmapping, and can't be refused either. */
 	if (result == -ENOMEM && new_end < end &&
 	    sf_rescue_unmap(new_end, end) == 0)
-		return (long)request->addr;
+		return (long)remap->addr;
 	return result;
 }
 
-static bool is_sensible(const struct request *request)
+static bool is_sensible(const struct sf_remap *remap)
 {
-	if ((request->flags & ~KNOWN_FLAGS) != 0 ||
-	    !sf_space_is_range(request->addr, sf_max(request->old_len, 1)) ||
-	    !sf_space_is_range(request->addr, request->len))
+	if ((remap->flags & ~KNOWN_FLAGS) != 0 ||
+	    !sf_space_is_range(remap->addr, sf_max(remap->old_len, 1)) ||
+	    remap->len == 0 || remap->len > SF_ARCH_ADDRESS_END)
 		return false;
-	if ((request->flags & (MREMAP_FIXED | SF_MREMAP_DONTUNMAP)) != 0 &&
-	    (request->flags & MREMAP_MAYMOVE) == 0)
+	if ((remap->flags & (MREMAP_FIXED | SF_MREMAP_DONTUNMAP)) != 0 &&
+	    (remap->flags & MREMAP_MAYMOVE) == 0)
 		return false;
-	if ((request->flags & SF_MREMAP_DONTUNMAP) != 0 &&
-	    request->len != request->old_len)
+	if ((remap->flags & SF_MREMAP_DONTUNMAP) != 0 &&
+	    remap->len != remap->old_len)
 		return false;
-	return (request->flags & MREMAP_FIXED) == 0 ||
-	       (sf_space_is_range(request->to, request->len) &&
-		(request->to >= request->addr + request->old_len ||
-		 request->to + request->len <= request->addr));
+	return (remap->flags & MREMAP_FIXED) == 0 ||
+	       (sf_space_is_range(remap->to, remap->len) &&
+		(remap->to >= remap->addr + remap->old_len ||
+		 remap->to + remap->len <= remap->addr));
 }
 
-static bool is_of_interest(const struct request *request)
+static bool is_of_interest(const struct sf_remap *remap)
 {
 	if (sf_rescue_any() ||
-	    sf_space_overlaps(request->addr, request->addr + request->old_len))
+	    sf_space_overlaps(remap->addr, remap->addr + remap->old_len))
 		return true;
-	return (request->flags & MREMAP_FIXED) != 0 &&
-	       sf_space_overlaps(request->to, request->to + request->len);
+	return (remap->flags & MREMAP_FIXED) != 0 &&
+	       sf_space_overlaps(remap->to, remap->to + remap->len);
 }
 
-static long remap(struct request *request)
+static long remap_any(struct sf_remap *remap)
 {
-	struct sf_region *region = sf_space_find(request->addr,
-						 request->old_len);
+	struct sf_region *region = sf_space_find(remap->addr, remap->old_len);
 	struct sf_extent source;
 	long result;
 
 	sf_space_lock();
 	sf_alter_retry();
 	if (region != NULL)
-		result = remap_ours(request, region);
+		result = remap_ours(remap, region);
 	else
-		result = remap_kernels(request);
+		result = remap_kernels(remap);
 	sf_space_unlock();
 	if (result != MUST_COPY || region == NULL)
 		return result;
-	source = extent_at(region, request->addr, request->old_len);
-	return copy(request, &source);
+	source = extent_at(region, remap->addr, remap->old_len);
+	return copy(remap, &source);
 }
 
 long sf_mmap_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 		   uintptr_t to)
 {
-	struct request request = { addr, sf_space_round(old_len),
-				   sf_space_round(len), flags, to };
+	struct sf_remap args = { addr, sf_space_round(old_len),
+				 sf_space_round(len), flags, to };
 	long result;
 
-	if (!sf_mmap_is_on() || !is_sensible(&request))
+	if (!sf_mmap_is_on() || !is_sensible(&args))
 		return sf_page_call_remap(addr, old_len, len, flags, to);
-	if (is_of_interest(&request)) {
-		result = remap(&request);
+	if (is_of_interest(&args)) {
+		result = remap_any(&args);
 	} else {
-		result = call(&request);
+		result = sf_move_call(&args);
 		if (!sf_page_is_error(result))
-			sf_mmap_adopt((uintptr_t)result, request.len);
-		else if (result == -ENOMEM && request.len < request.old_len)
-			result = remap(&request);
+			sf_mmap_adopt((uintptr_t)result, args.len);
+		else if (result == -ENOMEM && args.len < args.old_len)
+			result = remap_any(&args);
 	}
 	return result;
 }

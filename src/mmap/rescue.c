@@ -7,8 +7,16 @@
 #include "base/option.h"
 #include "mmap/count.h"
 #include "mmap/ranges.h"
+#include "os/limit.h"
+#include "os/maps.h"
 #include "os/probe.h"
 #include "vm/account.h"
+
+/* Calls between two looks at what is spare, and what is then enough. */
+#define MIN_PAUSE  64
+#define MAX_PAUSE  4096
+#define MANY_SPARE 4096
+#define NR_RETRIED 256
 
 static struct sf_ranges remembered;
 
@@ -55,6 +63,42 @@ void sf_rescue_forget(uintptr_t addr, uintptr_t end)
 		sf_ranges_cut(&remembered, addr, end);
 }
 
+/* Whether nothing at all is there; false also when that can't be told. */
+static bool is_hole(uintptr_t addr, size_t len)
+{
+	return sf_page_reserve_at(addr, len) == 0 &&
+	       sf_page_unmap(addr, len) == 0;
+}
+
+static void forget_holes(uintptr_t addr, uintptr_t end)
+{
+	size_t len = end - addr;
+	size_t half_len = sf_align_down(len / 2, sf_page_size);
+
+	if (sf_page_is_mapped(addr, len))
+		return;
+	if (half_len == 0 || is_hole(addr, len)) {
+		sf_ranges_cut(&remembered, addr, end);
+		return;
+	}
+	forget_holes(addr, addr + half_len);
+	forget_holes(addr + half_len, end);
+}
+
+void sf_rescue_forget_holes(void)
+{
+	const struct sf_range *found;
+	struct sf_range range = { 0, 0 };
+
+	if (!sf_rescue_any())
+		return;
+	while ((found = sf_ranges_find(&remembered, range.end, UINTPTR_MAX)) !=
+	       NULL) {
+		range = *found;
+		forget_holes(range.start, range.end);
+	}
+}
+
 /* When it can't be, the addresses are lost, the memory is not. */
 void sf_rescue_remember(uintptr_t addr, uintptr_t end)
 {
@@ -98,16 +142,42 @@ static void retry_at(uintptr_t addr)
 		really_unmap(*range);
 }
 
+/*
+ * What lies in the middle of a mapping takes one more when it is unmapped, and
+ * those that the program frees are its own. So only where many are spare, as
+ * seen by counting, which takes long where they are many: the less often, the
+ * less it helped.
+ */
+static void retry_some(void)
+{
+	static size_t nr_calls;
+	static size_t pause = MIN_PAUSE;
+	struct sf_range range;
+	size_t nr;
+	size_t max;
+
+	if (++nr_calls < pause)
+		return;
+	nr_calls = 0;
+	pause = sf_min(2 * pause, MAX_PAUSE);
+	if (sf_maps_count(0, &nr) != 0 || sf_limit_mappings(&max) != 0 ||
+	    nr + MANY_SPARE > max)
+		return;
+	pause = MIN_PAUSE;
+	for (int i = 0; i < NR_RETRIED; i++)
+		if (!sf_ranges_next(&remembered, &range) ||
+		    !really_unmap(range))
+			break;
+}
+
 /* [addr, end) is unmapped: its neighbours can be now, and perhaps others. */
 static void retry(uintptr_t addr, uintptr_t end)
 {
-	struct sf_range range;
-
 	sf_ranges_cut(&remembered, addr, end);
 	retry_at(addr);
 	retry_at(end);
-	if (sf_ranges_next(&remembered, &range))
-		really_unmap(range);
+	if (sf_rescue_any())
+		retry_some();
 }
 
 /* With what is remembered beside it, the range may be an end of a mapping. */

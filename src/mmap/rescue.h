@@ -32,6 +32,12 @@ bool sf_rescue_covers(uintptr_t addr, uintptr_t end);
 /* Something is mapped there from now on. */
 void sf_rescue_forget(uintptr_t addr, uintptr_t end);
 
+/*
+ * The kernel may have lost what is remembered, by calls that don't come to us:
+ * forget what is not mapped there, as others may get the addresses.
+ */
+void sf_rescue_forget_holes(void);
+
 /* It was not, after all. */
 void sf_rescue_remember(uintptr_t addr, uintptr_t end);
 

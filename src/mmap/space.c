@@ -143,6 +143,21 @@ unsigned sf_space_marked_run(const struct sf_extent *extent,
 	return find_run(extent, SF_MARKED, run);
 }
 
+bool sf_space_live_run(const struct sf_extent *extent, struct sf_extent *run)
+{
+	const struct sf_tree *tree = &extent->region->tree;
+	size_t end = extent->first + extent->nr;
+	bool live;
+
+	sf_region_lock(extent->region);
+	live = (sf_tree_planes(tree, extent->first) & SF_LIVE) != 0;
+	end = sf_tree_next(tree, extent->first, end, SF_LIVE, !live);
+	sf_region_unlock(extent->region);
+	*run = (struct sf_extent){ extent->region, extent->first,
+				   end - extent->first };
+	return live;
+}
+
 bool sf_space_any_live(const struct sf_extent *extent)
 {
 	bool any;

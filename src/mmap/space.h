@@ -55,6 +55,9 @@ unsigned sf_space_run(const struct sf_extent *extent, struct sf_extent *run);
 unsigned sf_space_marked_run(const struct sf_extent *extent,
 			     struct sf_extent *run);
 
+/* The first run of pages that are all live, or all not. Whether they are. */
+bool sf_space_live_run(const struct sf_extent *extent, struct sf_extent *run);
+
 /* Whether any page is live. */
 bool sf_space_any_live(const struct sf_extent *extent);
 

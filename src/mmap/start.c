@@ -11,6 +11,7 @@
 static void fork_child(void)
 {
 	sf_alter_fork_child();
+	sf_rescue_forget_holes();
 	sf_mmap_lock_fork_child();
 	sf_space_unlock();
 }

@@ -97,6 +97,44 @@ int sf_maps_find(uintptr_t addr, struct sf_mapping *out)
 	return got < 0 ? got : err;
 }
 
+/*
+ * What follows the addresses of an anonymous mapping: "rw-p 00000000 00:00 0",
+ * and perhaps a name; of a file, the offset would differ at least.
+ */
+static const char *kind_of(char *line)
+{
+	(void)sf_proc_digits(&line, 16);
+	line++;
+	(void)sf_proc_digits(&line, 16);
+	return line;
+}
+
+bool sf_maps_alike(uintptr_t addr, uintptr_t end)
+{
+	struct sf_proc proc;
+	char first[64] = "";
+	char *line;
+
+	if (open_maps(0, &proc) != 0)
+		return false;
+	while (addr < end && sf_proc_line(&proc, &line) == 1) {
+		struct sf_mapping mapping;
+		const char *kind = kind_of(line);
+
+		parse_mapping(line, &mapping);
+		if (mapping.end <= addr)
+			continue;
+		if (first[0] == '\0')
+			strncpy(first, kind, sizeof(first) - 1);
+		if (mapping.start > addr ||
+		    strncmp(first, kind, sizeof(first) - 1) != 0)
+			break;
+		addr = mapping.end;
+	}
+	sf_proc_close(&proc);
+	return addr >= end;
+}
+
 /* A line "Key:   123 kB" of /proc/self/status, in bytes. */
 static int status_bytes(const char *key, size_t *out)
 {

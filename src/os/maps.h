@@ -6,6 +6,7 @@
 #ifndef SF_OS_MAPS_H
 #define SF_OS_MAPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,6 +33,12 @@ int sf_maps_count_paced(pid_t pid, size_t *out, void (*pause)(void *arg),
 
 /* Find this process's mapping that holds addr. 0, -ENOENT or -errno. */
 int sf_maps_find(uintptr_t addr, struct sf_mapping *out);
+
+/*
+ * Whether [addr, end) is mapped throughout, and all of it shown alike:
+ * protection, private or shared, and not of a file. False on errors.
+ */
+bool sf_maps_alike(uintptr_t addr, uintptr_t end);
 
 /* Bytes of page tables of this process (VmPTE) into *out. 0 or -errno. */
 int sf_maps_page_tables(size_t *out);

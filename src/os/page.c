@@ -169,6 +169,12 @@ bool sf_page_any_resident(uintptr_t addr, size_t len)
 	return false;
 }
 
+/* MS_ASYNC does nothing but look. */
+bool sf_page_is_mapped(uintptr_t addr, size_t len)
+{
+	return sf_page_call_sync(addr, len, MS_ASYNC) == 0;
+}
+
 bool sf_page_is_hugetlb(int fd)
 {
 	struct statfs file_system = { 0 };
@@ -245,4 +251,19 @@ int sf_page_call_lock_all(int flags)
 int sf_page_call_unlock_all(void)
 {
 	return (int)sf_sys(__NR_munlockall, 0, 0, 0, 0, 0, 0);
+}
+
+int sf_page_call_sync(uintptr_t addr, size_t len, int flags)
+{
+	return (int)sf_sys(__NR_msync, (long)addr, (long)len, flags, 0, 0, 0);
+}
+
+long sf_page_call_attach(int id, uintptr_t addr, int flags)
+{
+	return sf_sys(__NR_shmat, id, (long)addr, flags, 0, 0, 0);
+}
+
+int sf_page_call_detach(uintptr_t addr)
+{
+	return (int)sf_sys(__NR_shmdt, (long)addr, 0, 0, 0, 0, 0);
 }

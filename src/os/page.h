@@ -70,6 +70,9 @@ int sf_page_residency(uintptr_t addr, size_t len, unsigned char *vec);
 /* Whether any page is resident; true also when that can't be told. */
 bool sf_page_any_resident(uintptr_t addr, size_t len);
 
+/* Whether all of it is mapped. */
+bool sf_page_is_mapped(uintptr_t addr, size_t len);
+
 /* Whether fd is of a hugetlbfs, whose mappings the kernel rounds up. */
 bool sf_page_is_hugetlb(int fd);
 
@@ -95,6 +98,9 @@ int sf_page_call_advise(uintptr_t addr, size_t len, int advice);
 int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_page_call_lock_all(int flags);
 int sf_page_call_unlock_all(void);
+int sf_page_call_sync(uintptr_t addr, size_t len, int flags);
+long sf_page_call_attach(int id, uintptr_t addr, int flags);
+int sf_page_call_detach(uintptr_t addr);
 
 static inline bool sf_page_is_error(long result)
 {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include "base/compiler.h"
 #include "mmap/mmap.h"
@@ -109,4 +110,30 @@ SF_EXPORT int mlockall(int flags)
 SF_EXPORT int munlockall(void)
 {
 	return status(sf_mmap_unlock_all());
+}
+
+SF_EXPORT void *shmat(int id, const void *addr, int flags)
+{
+	struct shmid_ds segment = { 0 };
+	int err = errno;
+
+	if (shmctl(id, IPC_STAT, &segment) != 0)
+		errno = err;
+	return address(
+		sf_mmap_attach(id, (uintptr_t)addr, segment.shm_segsz, flags));
+}
+
+SF_EXPORT int shmdt(const void *addr)
+{
+	return status(sf_mmap_detach((uintptr_t)addr));
+}
+
+SF_EXPORT int mincore(void *addr, size_t len, unsigned char *vec)
+{
+	return status(sf_mmap_residency((uintptr_t)addr, len, vec));
+}
+
+SF_EXPORT int msync(void *addr, size_t len, int flags)
+{
+	return status(sf_mmap_sync((uintptr_t)addr, len, flags));
 }

@@ -279,9 +279,28 @@ static void refused_changes_leave_memory_whole(void)
 		refused_with(spare);
 }
 
+static void guards_are_made_again(void)
+{
+	size_t page = test_page();
+	char *p = map(4);
+
+	if (p == NULL)
+		return;
+	p[0] = 'a';
+	CHECK_OK(mprotect(p + page, page, PROT_NONE));
+	if (!fill(0))
+		return;
+	CHECK_OK(mprotect(p + page, page, PROT_NONE));
+	if (memory_has_markers())
+		CHECK_OK(mprotect(p + page, 2 * page, PROT_NONE));
+	CHECK_EQ(pages_access(p + page), PAGES_NONE);
+	CHECK_OK(munmap(p, 4 * page));
+}
+
 static const struct test tests[] = {
 	{ "maps come and go", maps_come_and_go },
 	{ "guards come and go", guards_come_and_go },
+	{ "guards are made again", guards_are_made_again },
 	{ "memory is decommitted and committed", decommitting_works },
 	{ "lengths change", lengths_change },
 	{ "what is refused leaves memory whole",

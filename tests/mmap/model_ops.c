@@ -3,7 +3,6 @@
  * The calls of the model: each picks its arguments, works out what must come
  * of them, calls, and compares.
  */
-#include "memory.h"
 #include "model_range.h"
 
 #include <errno.h>
@@ -250,9 +249,6 @@ static void do_advise(struct model_world *w)
 	int err = 0;
 	size_t i;
 
-	/* In a child the drop-in takes that hole for memory. */
-	if (advice == MADV_DONTFORK && memory_is_surefree())
-		return;
 	if (!range_pick(w, &r))
 		return;
 	for (i = 0; i < r.nr; i++) {

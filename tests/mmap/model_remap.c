@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "memory.h"
 #include "model_range.h"
 
 #define DONTUNMAP 4
@@ -31,12 +30,6 @@ static void set_moved(struct model_world *w, struct range from, struct range to)
 			page->maybe = false;
 		}
 	}
-}
-
-/* What is one mapping on Linux may be several where the drop-in has it. */
-static bool is_in_pieces(const char *result)
-{
-	return result == MAP_FAILED && errno == EFAULT && memory_is_surefree();
 }
 
 void model_shrink(struct model_world *w)
@@ -78,8 +71,6 @@ void model_grow(struct model_world *w)
 		    (void *)r.addr, r.nr, to.nr, may_move ? ", may move" : "");
 	if (!may_move && to.addr == MAP_FAILED && errno == ENOMEM)
 		return;
-	if (is_in_pieces(to.addr))
-		return;
 	range_expect(w, to.addr == MAP_FAILED ? -1 : 0, 0);
 	if (w->failed)
 		return;
@@ -115,9 +106,6 @@ void model_move(struct model_world *w)
 		!range_page(w, r, 0)->locked;
 	if (to.nr > r.nr)
 		to.nr = r.nr;
-	/* A page is not in pieces, see above. */
-	if (memory_is_surefree())
-		r.nr = to.nr = 1;
 	if (stays)
 		r.nr = to.nr;
 	/* All of the place must be known. */

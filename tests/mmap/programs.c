@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ static void calls_go_to_the_drop_in(void)
 		"mmap",		 "mmap64",  "munmap",	"mprotect",
 		"pkey_mprotect", "mremap",  "madvise",	"mlock",
 		"mlock2",	 "munlock", "mlockall", "munlockall",
-		"posix_madvise",
+		"posix_madvise", "shmat",   "shmdt",	"mincore",
+		"msync",
 	};
 	bool is_preloaded = getenv("LD_PRELOAD") != NULL;
 
@@ -344,6 +346,108 @@ static void protected_blocks_can_be_freed(void)
 	CHECK_EQ(test_status("VmLck"), 0);
 }
 
+/* Since 6.17 Linux moves such a range; before, it says EFAULT. */
+static void what_was_unmapped_is_not_moved(void)
+{
+	const size_t nr = 1024;
+	size_t page = test_page();
+	char *from = map(nr);
+	char *to = map(nr);
+	char *stranger;
+
+	if (from == NULL || to == NULL)
+		return;
+	CHECK_OK(munmap(from + nr / 4 * page, nr / 2 * page));
+	(void)mremap(from, nr * page, nr * page, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     to);
+	/* Would lie in the hole, if there was one. */
+	stranger = mmap(from + nr / 2 * page, 64 * page, RW,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(stranger != MAP_FAILED);
+	for (size_t i = 0; i < 2 * nr; i++) {
+		char *p = map(1);
+
+		if (p == NULL ||
+		    !CHECK(p < stranger || p >= stranger + 64 * page))
+			return;
+		p[0] = 1;
+	}
+}
+
+static void nothing_grows_beyond_all_addresses(void)
+{
+	size_t page = test_page();
+	char *p = map(1);
+
+	if (p == NULL)
+		return;
+	p[0] = 'a';
+	for (unsigned int bits = 45; bits < 64; bits++) {
+		char *q = mremap(p, page, (size_t)1 << bits, MREMAP_MAYMOVE);
+
+		CHECK(q == MAP_FAILED);
+		if (q != MAP_FAILED)
+			return;
+	}
+	CHECK_ERRNO(mremap(p, page, SIZE_MAX, MREMAP_MAYMOVE) == MAP_FAILED ?
+			    -1 :
+			    0,
+		    EINVAL);
+	CHECK_EQ(p[0], 'a');
+	CHECK_OK(munmap(p, page));
+}
+
+static void segments_can_be_attached_over_maps(void)
+{
+	size_t page = test_page();
+	int id = shmget(IPC_PRIVATE, PAGES * page, IPC_CREAT | 0600);
+	char *segment = shmat(id, NULL, 0);
+	char *p = map(PAGES);
+	char *q = map(PAGES);
+	size_t nr_used = 0;
+
+	shmctl(id, IPC_RMID, NULL);
+	if (!CHECK(segment != (void *)-1) || p == NULL || q == NULL)
+		return;
+	CHECK_EQ(shmat(id, p, SHM_REMAP) == p, 1);
+	CHECK_EQ(shmat(id, q, SHM_REMAP) == q, 1);
+	pages_fill(segment, PAGES, 's');
+	CHECK_EQ(pages_byte(q), 's');
+	CHECK_OK(munmap(p, PAGES * page));
+	CHECK_OK(shmdt(q));
+	for (int i = 0; i < 8 * PAGES; i++) {
+		p = map(1);
+		if (p == NULL)
+			return;
+		nr_used += pages_byte(p) != 0;
+		pages_fill(p, 1, 'n');
+	}
+	CHECK_EQ(nr_used, 0);
+	CHECK_EQ(pages_byte(segment), 's');
+}
+
+static void refused_maps_take_nothing(void)
+{
+	const size_t nr = 512;
+	size_t page = test_page();
+	char *p = map(nr);
+	size_t nr_free = 0;
+
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < nr; i += 2)
+		CHECK_OK(munmap(p + i * page, page));
+	CHECK(mmap(p, nr * page, RW, MAP_PRIVATE | MAP_FIXED, -1, 0) ==
+	      MAP_FAILED);
+	for (size_t i = 0; i < nr; i += 2)
+		nr_free += mmap(p + i * page, page, RW,
+				MAP_PRIVATE | MAP_ANONYMOUS |
+					MAP_FIXED_NOREPLACE,
+				-1, 0) == p + i * page;
+	CHECK_EQ(nr_free, nr / 2);
+	CHECK_OK(munmap(p, nr * page));
+}
+
 static void limits_are_errors_and_no_more(void)
 {
 	const size_t len = (size_t)16 << 20;
@@ -385,6 +489,12 @@ static const struct test tests[] = {
 	{ "memory of malloc() can be protected",
 	  memory_of_malloc_can_be_protected },
 	{ "protected blocks can be freed", protected_blocks_can_be_freed },
+	{ "what was unmapped is not moved", what_was_unmapped_is_not_moved },
+	{ "nothing grows beyond all addresses",
+	  nothing_grows_beyond_all_addresses },
+	{ "segments can be attached over maps",
+	  segments_can_be_attached_over_maps },
+	{ "maps that are refused take nothing", refused_maps_take_nothing },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
 };

@@ -3,16 +3,10 @@
 #include "scenarios.h"
 
 const struct scenario_difference scenario_differences[] = {
-	{ "ask for what is unmapped", "mincore", false,
-	  "the addresses stay reserved, and mincore() shows the kernel's view" },
-	{ "ask for what is unmapped", "msync", false,
-	  "the addresses stay reserved, and msync() shows the kernel's view" },
 	{ "lock all that is there", "fresh, resident", false,
 	  "what is committed ahead became resident, and is used again" },
 	{ "lock all with guards", "fresh, resident", true,
 	  "what is committed ahead became resident, and is used again" },
-	{ "the child maps in the hole without replacing", "", false,
-	  "what was MADV_DONTFORK is a hole to the kernel, but not to us" },
 	{ "grow guards in place", "", true, "what was changed does not grow" },
 	{ "shrink guards", "", true, "what was changed does not grow" },
 	{ NULL, NULL, false, NULL },

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -361,6 +362,97 @@ static void what_is_unmapped_is_a_hole(void)
 	}
 }
 
+static char *map_shared(size_t nr)
+{
+	char *p = mmap(NULL, nr * test_page(), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return CHECK(p != MAP_FAILED) ? p : NULL;
+}
+
+/* A segment whose middle is unmapped at the limit, and that is then detached. */
+static void what_was_detached_is_forgotten(void)
+{
+	size_t page = test_page();
+	int id = shmget(IPC_PRIVATE, 64 * page, IPC_CREAT | 0600);
+	char *segment = shmat(id, NULL, 0);
+	char *spare = map_shared(8);
+	unsigned char resident[64];
+	char *p;
+
+	shmctl(id, IPC_RMID, NULL);
+	if (!CHECK(segment != (void *)-1) || spare == NULL || !test_fill(0))
+		return;
+	(void)munmap(segment + 16 * page, 32 * page);
+	CHECK_OK(shmdt(segment));
+	test_unfill();
+	p = mmap(segment, 64 * page, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(p == segment);
+	for (size_t i = 0; i < 8; i++)
+		CHECK_OK(munmap(spare + i * page, page));
+	CHECK_EQ(syscall(SYS_mincore, p, 64 * page, resident), 0);
+}
+
+static int map_in_child(void *arg)
+{
+	size_t len = 32 * test_page();
+	unsigned char resident[32];
+	char *p = arg;
+	char *other;
+
+	test_unfill();
+	other = mmap(NULL, test_page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
+	/* As libraries do in their own calls. */
+	if (syscall(SYS_mmap, p, len, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		    0) != (long)p)
+		return 1;
+	for (int i = 0; i < NR_RETRIES; i++) {
+		munmap(other, test_page());
+		other = mmap(NULL, test_page(), PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+	return syscall(SYS_mincore, p, len, resident) == 0 ? 0 : 2;
+}
+
+static void what_a_child_has_not_is_forgotten(void)
+{
+	size_t page = test_page();
+	char *p = map_shared(64);
+
+	if (p == NULL)
+		return;
+	CHECK_OK(madvise(p, 64 * page, MADV_DONTFORK));
+	if (!test_fill(0))
+		return;
+	(void)munmap(p + 16 * page, 32 * page);
+	CHECK_EQ(test_in_child(map_in_child, p + 16 * page), 0);
+}
+
+/* What munmap() freed is the program's, and not for what had to wait. */
+static void what_waits_takes_no_mapping(void)
+{
+	size_t page = test_page();
+	char *p = map_shared(64);
+	char *single[8];
+
+	for (int i = 0; i < 8; i++) {
+		single[i] = map_shared(3);
+		if (single[i] != NULL) /* so that it does not merge */
+			CHECK_OK(munmap(single[i] + 2 * page, page));
+	}
+	if (p == NULL || test_failed() || !test_fill(0))
+		return;
+	for (size_t i = 0; i < 8; i++)
+		(void)munmap(p + (2 + 6 * i) * page, 2 * page);
+	for (int i = 0; i < 8; i++)
+		CHECK_OK(munmap(single[i], 2 * page));
+	for (int i = 0; i < 8; i++)
+		CHECK(map_shared(1) != NULL);
+}
+
 static const struct test tests[] = {
 	{ "far from the limit, all memory can be unmapped", in_the_midst },
 	{ "with nothing spare, all memory can be unmapped", nothing_spare },
@@ -371,6 +463,10 @@ static const struct test tests[] = {
 	  in_a_child },
 	{ "what is unmapped is a hole to all calls",
 	  what_is_unmapped_is_a_hole },
+	{ "what waits takes no mapping", what_waits_takes_no_mapping },
+	{ "what was detached is forgotten", what_was_detached_is_forgotten },
+	{ "what a child has not is forgotten",
+	  what_a_child_has_not_is_forgotten },
 };
 
 int main(int argc, char **argv)

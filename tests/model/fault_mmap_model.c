@@ -299,9 +299,9 @@ static void do_remap(void)
 	}
 	/* What is new may have the protection of what was there, if any. */
 	set(to, nr,
-	    old_nr < nr && to != page ? UNKNOWN : PROT_READ | PROT_WRITE);
-	if (old_nr < nr && to == page)
-		set(to, nr, PROT_READ | PROT_WRITE);
+	    to != page || old[old_nr - 1].prot != (PROT_READ | PROT_WRITE) ?
+		    UNKNOWN :
+		    PROT_READ | PROT_WRITE);
 	memcpy(&pages[to], old, (old_nr < nr ? old_nr : nr) * sizeof(old[0]));
 	check(to, nr);
 }
