@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct sf_policy;
+
 /* Set up at load, so that the first call finds a region. */
 void sf_mmap_start(void);
 
@@ -24,6 +26,7 @@ long sf_mmap_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 int sf_mmap_unmap(uintptr_t addr, size_t len);
 int sf_mmap_protect(uintptr_t addr, size_t len, int prot, int key);
 int sf_mmap_advise(uintptr_t addr, size_t len, int advice);
+int sf_mmap_bind(uintptr_t addr, size_t len, const struct sf_policy *policy);
 int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_mmap_unlock(uintptr_t addr, size_t len);
 int sf_mmap_lock_all(int flags);

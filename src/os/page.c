@@ -237,6 +237,14 @@ int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags)
 	return (int)sf_sys(__NR_mlock2, (long)addr, (long)len, flags, 0, 0, 0);
 }
 
+int sf_page_call_bind(uintptr_t addr, size_t len,
+		      const struct sf_policy *policy)
+{
+	return (int)sf_sys(__NR_mbind, (long)addr, (long)len, policy->mode,
+			   (long)policy->nodes, (long)policy->nr_nodes,
+			   policy->flags);
+}
+
 int sf_page_call_lock_all(int flags)
 {
 	return (int)sf_sys(__NR_mlockall, flags, 0, 0, 0, 0, 0);

@@ -15,6 +15,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What mbind() is asked for; all zeros are the default policy. */
+struct sf_policy {
+	int mode;
+	unsigned flags;
+	const unsigned long *nodes;
+	unsigned long nr_nodes;
+};
+
 /* The page size and its logarithm; set by sf_page_init(). */
 extern size_t sf_page_size;
 extern unsigned sf_page_shift;
@@ -94,6 +102,8 @@ long sf_page_call_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 int sf_page_call_advise(uintptr_t addr, size_t len, int advice);
 int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_page_call_lock_all(int flags);
+int sf_page_call_bind(uintptr_t addr, size_t len,
+		      const struct sf_policy *policy);
 int sf_page_call_unlock_all(void);
 
 static inline bool sf_page_is_error(long result)
