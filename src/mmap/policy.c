@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * mbind(): memory policies, which split mappings as protections do.
+ * Memory policies, and the names that prctl() gives to mappings. Both split
+ * mappings, as protections do.
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -98,6 +99,49 @@ int sf_mmap_bind(uintptr_t addr, size_t len, const struct sf_policy *policy)
 	sf_space_lock();
 	sf_alter_retry();
 	err = bind_any(addr, len, policy);
+	sf_space_unlock();
+	return err;
+}
+
+/*
+ * prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)
+ */
+
+/* As the kernel: what is wrong with one mapping ends it, holes do not. */
+static int name_any(uintptr_t addr, uintptr_t end, uintptr_t name)
+{
+	struct sf_piece piece;
+	int result = 0;
+	int err;
+
+	for (; addr < end; addr = piece.end) {
+		piece = next_piece(addr, end);
+		err = is_live(&piece) ? 0 : -ENOMEM;
+		if (piece.kind == SF_PIECE_KERNEL)
+			err = sf_page_call_name(piece.start,
+						piece.end - piece.start, name);
+		if (err != 0)
+			result = err;
+		if (err != 0 && err != -ENOMEM)
+			break;
+	}
+	return result;
+}
+
+int sf_mmap_name(uintptr_t addr, size_t len, uintptr_t name)
+{
+	uintptr_t end = addr + sf_space_round(len);
+	int err;
+
+	if (!sf_mmap_is_on() || !sf_space_is_range(addr, len) ||
+	    (!sf_rescue_any() && !sf_space_overlaps(addr, end)))
+		return sf_page_call_name(addr, len, name);
+	/* Of no pages: the kernel looks at the name, if it has any. */
+	err = sf_page_call_name(addr, 0, name);
+	if (err != 0)
+		return err;
+	sf_space_lock();
+	err = name_any(addr, end, name);
 	sf_space_unlock();
 	return err;
 }

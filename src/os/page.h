@@ -15,6 +15,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* prctl(): newer than the oldest headers we build with (5.17). */
+#define SF_PR_SET_VMA		0x53564d41
+#define SF_PR_SET_VMA_ANON_NAME 0
+
 /* What mbind() is asked for; all zeros are the default policy. */
 struct sf_policy {
 	int mode;
@@ -104,6 +108,7 @@ int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_page_call_lock_all(int flags);
 int sf_page_call_bind(uintptr_t addr, size_t len,
 		      const struct sf_policy *policy);
+int sf_page_call_name(uintptr_t addr, size_t len, uintptr_t name);
 int sf_page_call_unlock_all(void);
 
 static inline bool sf_page_is_error(long result)
