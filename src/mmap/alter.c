@@ -61,11 +61,14 @@ static int undo_kinds(uintptr_t addr, size_t len)
 		{ SF_ALTER_HUGE, MADV_NOHUGEPAGE },
 		{ SF_ALTER_MERGE, MADV_UNMERGEABLE },
 	};
+	static const struct sf_policy no_policy;
 	unsigned kinds = get_kinds();
 	int err = 0;
 
 	if (kinds & SF_ALTER_LOCK)
 		err = sf_page_unlock(addr, len);
+	if (err == 0 && (kinds & SF_ALTER_POLICY))
+		err = sf_page_call_bind(addr, len, &no_policy);
 	for (size_t i = 0; err == 0 && i < SF_NR(advices); i++) {
 		if ((kinds & advices[i].kind) == 0)
 			continue;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages of ours that a program altered: by mprotect(), mlock(), madvise(), or
- * by mapping something over them. They are noted (SF_QUIET) before the kernel
- * is asked, since a refused call may have done half its work, and made whole
- * when the program unmaps them, before anyone else gets the addresses.
+ * Pages of ours that a program altered: by mprotect(), mlock(), madvise(),
+ * mbind(), or by mapping something over them. They are noted (SF_QUIET) before
+ * the kernel is asked, since a refused call may have done half its work, and
+ * made whole when the program unmaps them, before others get the addresses.
  *
  * Making them whole takes only the calls for kinds that were ever used in this
  * process, or its parents. Where it is refused, for want of a spare mapping,
@@ -27,6 +27,7 @@ enum sf_alter {
 	SF_ALTER_HUGE = 64,	/* huge pages */
 	SF_ALTER_MERGE = 128,	/* merged with like pages */
 	SF_ALTER_GUARD = 256,	/* guards of the program's own */
+	SF_ALTER_POLICY = 1024, /* mbind() */
 	SF_ALTER_REPLACED = 512 /* something else is mapped there */
 };
 

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct sf_policy;
+
 /* Set up at load, so that the first call finds a region. */
 void sf_mmap_start(void);
 
@@ -26,6 +28,11 @@ long sf_mmap_attach(int id, uintptr_t addr, size_t len, int flags);
 int sf_mmap_unmap(uintptr_t addr, size_t len);
 int sf_mmap_protect(uintptr_t addr, size_t len, int prot, int key);
 int sf_mmap_advise(uintptr_t addr, size_t len, int advice);
+int sf_mmap_bind(uintptr_t addr, size_t len, const struct sf_policy *policy);
+
+/* Names of mappings: ours get none. name is the address of a string, or 0. */
+int sf_mmap_name(uintptr_t addr, size_t len, uintptr_t name);
+
 int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_mmap_unlock(uintptr_t addr, size_t len);
 int sf_mmap_lock_all(int flags);

@@ -243,6 +243,20 @@ int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags)
 	return (int)sf_sys(__NR_mlock2, (long)addr, (long)len, flags, 0, 0, 0);
 }
 
+int sf_page_call_bind(uintptr_t addr, size_t len,
+		      const struct sf_policy *policy)
+{
+	return (int)sf_sys(__NR_mbind, (long)addr, (long)len, policy->mode,
+			   (long)policy->nodes, (long)policy->nr_nodes,
+			   policy->flags);
+}
+
+int sf_page_call_name(uintptr_t addr, size_t len, uintptr_t name)
+{
+	return (int)sf_sys(__NR_prctl, SF_PR_SET_VMA, SF_PR_SET_VMA_ANON_NAME,
+			   (long)addr, (long)len, (long)name, 0);
+}
+
 int sf_page_call_lock_all(int flags)
 {
 	return (int)sf_sys(__NR_mlockall, flags, 0, 0, 0, 0, 0);

@@ -15,6 +15,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* prctl(): newer than the oldest headers we build with (5.17). */
+#define SF_PR_SET_VMA		0x53564d41
+#define SF_PR_SET_VMA_ANON_NAME 0
+
+/* What mbind() is asked for; all zeros are the default policy. */
+struct sf_policy {
+	int mode;
+	unsigned flags;
+	const unsigned long *nodes;
+	unsigned long nr_nodes;
+};
+
 /* The page size and its logarithm; set by sf_page_init(). */
 extern size_t sf_page_size;
 extern unsigned sf_page_shift;
@@ -97,6 +109,9 @@ long sf_page_call_remap(uintptr_t addr, size_t old_len, size_t len, int flags,
 int sf_page_call_advise(uintptr_t addr, size_t len, int advice);
 int sf_page_call_lock(uintptr_t addr, size_t len, unsigned flags);
 int sf_page_call_lock_all(int flags);
+int sf_page_call_bind(uintptr_t addr, size_t len,
+		      const struct sf_policy *policy);
+int sf_page_call_name(uintptr_t addr, size_t len, uintptr_t name);
 int sf_page_call_unlock_all(void);
 int sf_page_call_sync(uintptr_t addr, size_t len, int flags);
 long sf_page_call_attach(int id, uintptr_t addr, int flags);

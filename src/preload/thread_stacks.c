@@ -399,9 +399,16 @@ bool sf_thread_stacks_forked(void)
 	return is_forked;
 }
 
-void sf_thread_stacks_init(void)
+static void register_handlers(void)
 {
 	/* The others take their locks after this one. */
 	sf_threads_start();
 	pthread_atfork(lock_table, unlock_table, fork_child);
+}
+
+void sf_thread_stacks_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_handlers);
 }

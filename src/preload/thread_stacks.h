@@ -41,7 +41,7 @@ struct sf_thread_stack {
 	_Atomic int tid;
 };
 
-/* Have fork() leave the table in order. Called once. */
+/* Have fork() leave the table in order, and all else: the handlers of all. */
 void sf_thread_stacks_init(void);
 
 /*

@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -69,6 +70,16 @@ static void prepare_locked(struct work *work)
 {
 	prepare_plain(work);
 	sf_mmap_lock(work->addr, len_of(4), 0);
+}
+
+/* Where the kernel has no policies it is plain. */
+static void prepare_bound(struct work *work)
+{
+	static const unsigned long node = 1;
+	struct sf_policy policy = { MPOL_BIND, 0, &node, 8 };
+
+	prepare_plain(work);
+	sf_mmap_bind(work->addr, len_of(4), &policy);
 }
 
 static void prepare_advised(struct work *work)
@@ -201,6 +212,7 @@ static const struct {
 	{ "unmap", prepare_plain, call_unmap },
 	{ "unmap protected", prepare_protected, call_unmap },
 	{ "unmap locked", prepare_locked, call_unmap },
+	{ "unmap bound", prepare_bound, call_unmap },
 	{ "unmap advised", prepare_advised, call_unmap },
 	{ "unmap replaced", prepare_replaced, call_unmap },
 	{ "guard", prepare_fresh, call_guard },

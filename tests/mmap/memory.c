@@ -5,12 +5,15 @@
  */
 #include "memory.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pages.h"
@@ -172,6 +175,23 @@ static void wipe_for_children(char *addr)
 	CHECK_OK(madvise(addr, CHANGED_NR * test_page(), MADV_WIPEONFORK));
 }
 
+/* By the drop-in, if that is there. Kernels may do without it. */
+static void set_policy(char *addr)
+{
+	size_t len = CHANGED_NR * test_page();
+	unsigned long node = 1;
+	void *symbol = dlsym(RTLD_DEFAULT, "mbind");
+	long (*bind)(void *addr, unsigned long len, int mode,
+		     const unsigned long *nodes, unsigned long nr_nodes,
+		     unsigned flags);
+
+	memcpy(&bind, &symbol, sizeof(bind));
+	if (bind != NULL)
+		bind(addr, len, MPOL_BIND, &node, 8, 0);
+	else
+		syscall(SYS_mbind, addr, len, MPOL_BIND, &node, 8, 0);
+}
+
 static void map_over(char *addr, int flags)
 {
 	size_t len = CHANGED_NR * test_page();
@@ -212,6 +232,7 @@ const struct memory_change memory_changes[] = {
 	{ "partly hidden from children", true, hide_from_children },
 	{ "partly left out of dumps", true, leave_out_of_dumps },
 	{ "partly wiped for children", true, wipe_for_children },
+	{ "partly bound to a node", true, set_policy },
 	{ "with a file over it", true, map_file_over },
 	{ "with a private file over it", true, map_copied_file_over },
 	{ "with everything", true, everything },
