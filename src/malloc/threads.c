@@ -9,6 +9,7 @@
 #include "malloc/mode.h"
 #include "malloc/profile.h"
 #include "os/fence.h"
+#include "os/signals.h"
 #include "os/sys.h"
 #include "vm/extent.h"
 #include "vm/fork.h"
@@ -310,9 +311,11 @@ static void give_up(struct sf_heap *heap)
 	set_up(heap, nr_born_stops);
 }
 
+/* Without signals: a handler may fork(), which takes all of these locks. */
 static void end_thread(void *arg)
 {
 	struct sf_heap *heap = arg;
+	uint64_t signals = sf_signals_block();
 
 	ending = true;
 	sf_heap_own = &sf_heap_common;
@@ -325,6 +328,7 @@ static void end_thread(void *arg)
 	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
 	heap->in_use = false;
 	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
+	sf_signals_restore(signals);
 }
 
 /* Threads that were freeing do not exist here: their marks are set. */

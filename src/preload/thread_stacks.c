@@ -9,6 +9,7 @@
 #include "malloc/malloc.h"
 #include "malloc/threads.h"
 #include "os/probe.h"
+#include "os/signals.h"
 #include "os/sys.h"
 #include "vm/range.h"
 #include "vm/release.h"
@@ -40,6 +41,11 @@ static bool is_forked;
 static _Thread_local struct sf_thread_stack *own
 	__attribute__((tls_model("initial-exec")));
 
+/*
+ * fork() takes this lock, the regions' and malloc's, and may be called by any
+ * signal handler. So whoever takes one of them here holds signals back, from
+ * before the first to after the last.
+ */
 static void lock_table(void)
 {
 	sf_lock_acquire(&lock, SF_RANK_THREADS);
@@ -79,6 +85,7 @@ static void remove_locked(struct sf_thread_stack *stack)
 	*at = stack->next;
 }
 
+/* NULL, also for 0, where there is none. */
 static struct sf_thread_stack *find_locked(uintptr_t addr)
 {
 	struct sf_thread_stack *stack = *bucket_of(addr);
@@ -146,15 +153,11 @@ static bool map_body(size_t len, size_t guard_len, bool must_guard,
 	return false;
 }
 
-struct sf_thread_stack *sf_thread_stack_take(size_t len, size_t guard_len,
-					     bool must_guard)
+static struct sf_thread_stack *take(size_t len, size_t guard_len,
+				    bool must_guard)
 {
-	struct sf_thread_stack *stack;
+	struct sf_thread_stack *stack = sf_calloc(1, sizeof(*stack));
 
-	if (must_guard &&
-	    !(sf_option(SF_OPTION_TRAP) && sf_probe_has(SF_FEATURE_GUARD)))
-		return NULL;
-	stack = sf_calloc(1, sizeof(*stack));
 	if (stack == NULL)
 		return NULL;
 	if (!map_body(len, guard_len, must_guard, &stack->body)) {
@@ -168,6 +171,21 @@ struct sf_thread_stack *sf_thread_stack_take(size_t len, size_t guard_len,
 	return stack;
 }
 
+struct sf_thread_stack *sf_thread_stack_take(size_t len, size_t guard_len,
+					     bool must_guard)
+{
+	struct sf_thread_stack *stack;
+	uint64_t signals;
+
+	if (must_guard &&
+	    !(sf_option(SF_OPTION_TRAP) && sf_probe_has(SF_FEATURE_GUARD)))
+		return NULL;
+	signals = sf_signals_block();
+	stack = take(len, guard_len, must_guard);
+	sf_signals_restore(signals);
+	return stack;
+}
+
 void *sf_thread_stack_addr(const struct sf_thread_stack *stack)
 {
 	return (void *)(sf_extent_addr(&stack->body) +
@@ -176,10 +194,13 @@ void *sf_thread_stack_addr(const struct sf_thread_stack *stack)
 
 void sf_thread_stack_drop(struct sf_thread_stack *stack)
 {
+	uint64_t signals = sf_signals_block();
+
 	lock_table();
 	remove_locked(stack);
 	unlock_table();
 	free_stack(stack);
+	sf_signals_restore(signals);
 }
 
 /*
@@ -222,14 +243,18 @@ static void discard_deep(struct sf_thread_stack *stack)
 
 void sf_thread_stack_end(struct sf_thread_stack *stack)
 {
+	uint64_t signals;
+
 	discard_deep(stack);
 	/* So that no more of them wait than end at the same time. */
 	sf_thread_stacks_poll();
+	signals = sf_signals_block();
 	lock_table();
 	stack->ended = true;
 	if (stack->detached)
 		queue_locked(stack);
 	unlock_table();
+	sf_signals_restore(signals);
 }
 
 /*
@@ -238,11 +263,10 @@ void sf_thread_stack_end(struct sf_thread_stack *stack)
 
 void sf_thread_stack_joined(uintptr_t thread)
 {
+	uint64_t signals = sf_signals_block();
 	uintptr_t addr = sf_stack_find(thread);
 	struct sf_thread_stack *stack;
 
-	if (addr == 0)
-		return;
 	lock_table();
 	stack = find_locked(addr);
 	/* Detached while another waited: it is, or will be, in the queue. */
@@ -253,15 +277,15 @@ void sf_thread_stack_joined(uintptr_t thread)
 	unlock_table();
 	if (stack != NULL)
 		free_stack(stack);
+	sf_signals_restore(signals);
 }
 
 void sf_thread_stack_detached(uintptr_t thread)
 {
+	uint64_t signals = sf_signals_block();
 	uintptr_t addr = sf_stack_find(thread);
 	struct sf_thread_stack *stack;
 
-	if (addr == 0)
-		return;
 	lock_table();
 	stack = find_locked(addr);
 	if (stack != NULL && !stack->detached) {
@@ -270,20 +294,21 @@ void sf_thread_stack_detached(uintptr_t thread)
 			queue_locked(stack);
 	}
 	unlock_table();
+	sf_signals_restore(signals);
 }
 
 bool sf_thread_stack_guard(uintptr_t thread, size_t *guard_len)
 {
+	uint64_t signals = sf_signals_block();
 	uintptr_t addr = sf_stack_find(thread);
 	struct sf_thread_stack *stack;
 
-	if (addr == 0)
-		return false;
 	lock_table();
 	stack = find_locked(addr);
 	if (stack != NULL)
 		*guard_len = stack->guard_len;
 	unlock_table();
+	sf_signals_restore(signals);
 	return stack != NULL;
 }
 
@@ -330,7 +355,7 @@ static void free_one_left(void)
 		free_stack(stack);
 }
 
-void sf_thread_stacks_poll(void)
+static void poll(void)
 {
 	struct sf_thread_stack *stack;
 
@@ -348,6 +373,17 @@ void sf_thread_stacks_poll(void)
 		queue_locked(stack);
 		unlock_table();
 	}
+}
+
+void sf_thread_stacks_poll(void)
+{
+	uint64_t signals;
+
+	if (first(&left) == NULL && first(&ended) == NULL)
+		return;
+	signals = sf_signals_block();
+	poll();
+	sf_signals_restore(signals);
 }
 
 /*
@@ -379,6 +415,24 @@ static void leave_all_locked(void)
 	set_first(&ended, NULL);
 }
 
+static uint64_t fork_signals; /* of the thread that forks */
+
+static void fork_prepare(void)
+{
+	uint64_t mask = sf_signals_block();
+
+	lock_table();
+	fork_signals = mask;
+}
+
+static void fork_parent(void)
+{
+	uint64_t mask = fork_signals;
+
+	unlock_table();
+	sf_signals_restore(mask);
+}
+
 static void fork_child(void)
 {
 	is_forked = true;
@@ -391,7 +445,7 @@ static void fork_child(void)
 		if (own->ended && own->detached)
 			queue_locked(own);
 	}
-	unlock_table();
+	fork_parent();
 }
 
 bool sf_thread_stacks_forked(void)
@@ -403,7 +457,7 @@ static void register_handlers(void)
 {
 	/* The others take their locks after this one. */
 	sf_threads_start();
-	pthread_atfork(lock_table, unlock_table, fork_child);
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
 void sf_thread_stacks_init(void)

@@ -5,16 +5,22 @@
  */
 #include "test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "threads.h"
 
-#define NR_OTHERS 12
-#define NR_ROUNDS 40
+#define NR_OTHERS  12
+#define NR_ROUNDS  40
+#define NR_HANDLED 2000
+#define PATIENCE   100 /* seconds; for a machine that is busy */
 
 static pthread_t others[NR_OTHERS];
 static sem_t may_end;
@@ -286,6 +292,67 @@ static void forks_and_threads_do_not_mind_each_other(void)
 		pthread_join(makers[i], NULL);
 }
 
+/* As POSIX has it, fork() may be called in a signal handler. */
+static atomic_long nr_handled;
+static timer_t timer;
+
+/* The program does a little until the next signal, not always the same. */
+static bool start_timer(void)
+{
+	struct itimerspec once = { .it_value = { 0, 20000 + nr_handled % 64 *
+								    4000 } };
+
+	return CHECK_OK(timer_settime(timer, 0, &once, NULL));
+}
+
+static void fork_in_handler(int sig)
+{
+	int err = errno;
+	int status = -1;
+	pid_t pid = fork();
+
+	(void)sig;
+	if (pid == 0)
+		_exit(9);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	CHECK_EQ(WEXITSTATUS(status), 9);
+	atomic_fetch_add(&nr_handled, 1);
+	start_timer();
+	errno = err;
+}
+
+static bool handle_signals(void)
+{
+	struct sigaction action = { .sa_handler = fork_in_handler,
+				    .sa_flags = SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = SIGUSR1 };
+
+	return CHECK_OK(sigaction(SIGUSR1, &action, NULL)) &&
+	       CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer)) &&
+	       start_timer();
+}
+
+static int make_while_handlers_fork(void *arg)
+{
+	(void)arg;
+	/* Ends a child that stands still. */
+	alarm(PATIENCE);
+	if (!handle_signals())
+		return 1;
+	while (atomic_load(&nr_handled) < NR_HANDLED && !test_failed())
+		make_threads(1);
+	return 0;
+}
+
+static void a_handler_forks_while_threads_are_made(void)
+{
+	if (!threads_tested())
+		SKIP("the C library itself may stand still there");
+	CHECK_EQ(test_in_child(make_while_handlers_fork, NULL), 0);
+}
+
 static const struct test tests[] = {
 	{ "children make threads", children_make_threads },
 	{ "a thread may fork at its end", a_thread_may_fork_at_its_end },
@@ -295,6 +362,8 @@ static const struct test tests[] = {
 	  a_child_finds_what_was_on_others_stacks },
 	{ "handlers may end and make threads",
 	  handlers_may_end_and_make_threads },
+	{ "a signal handler forks while threads are made",
+	  a_handler_forks_while_threads_are_made },
 	{ "forks and threads do not mind each other",
 	  forks_and_threads_do_not_mind_each_other },
 };
