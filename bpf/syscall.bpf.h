@@ -23,6 +23,18 @@ static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
 	return regs->di;
 }
 
+static __always_inline unsigned long syscall_third(const struct pt_regs *regs)
+{
+	return regs->dx;
+}
+
+static __always_inline void syscall_where(const struct pt_regs *regs, __u64 *ip,
+					  unsigned long *sp)
+{
+	*ip = regs->ip;
+	*sp = regs->sp;
+}
+
 #define NR_MMAP	    9
 #define NR_MPROTECT 10
 #define NR_MUNMAP   11
@@ -43,6 +55,18 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
 {
 	return regs->orig_x0;
+}
+
+static __always_inline unsigned long syscall_third(const struct pt_regs *regs)
+{
+	return regs->regs[2];
+}
+
+static __always_inline void syscall_where(const struct pt_regs *regs, __u64 *ip,
+					  unsigned long *sp)
+{
+	*ip = regs->pc;
+	*sp = regs->sp;
 }
 
 #define NR_BRK	    214

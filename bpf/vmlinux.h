@@ -19,12 +19,21 @@ typedef __u32 __be32;
 typedef __u32 __wsum;
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
+};
+
+enum {
+	BPF_RB_AVAIL_DATA = 0,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_F_NO_PREALLOC = 1,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
@@ -37,6 +46,14 @@ typedef struct {
 typedef struct {
 	__u32 val;
 } kuid_t;
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
 
 struct upid {
 	int nr;
@@ -72,6 +89,8 @@ struct mm_struct___before_6_2 {
 
 struct task_struct {
 	unsigned int flags;
+	int pid;
+	int tgid;
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
@@ -92,12 +111,18 @@ struct bpf_iter__task {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+	unsigned long dx;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long ip;
 	unsigned long cs;
+	unsigned long sp;
 };
 #else
 struct pt_regs {
+	__u64 regs[31];
+	__u64 sp;
+	__u64 pc;
 	__u64 pstate;
 	__u64 orig_x0;
 	__s32 syscallno;

@@ -91,5 +91,6 @@ extern const struct sf_cmd sf_cmd_ps;
 extern const struct sf_cmd sf_cmd_run;
 extern const struct sf_cmd sf_cmd_squeeze;
 extern const struct sf_cmd sf_cmd_top;
+extern const struct sf_cmd sf_cmd_trace;
 
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Loads bpf/process.bpf.c and reads what its iterator writes. libbpf's own
- * words are for developers: they are dropped, and ours name the remedy.
+ * Loads bpf/process.bpf.c and reads what its iterator writes.
  */
 #include "count_bpf.h"
 
@@ -13,17 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/compiler.h"
+#include "bpf_load.h"
 #include "process.bpf.h"
 #include "process.skel.h"
-
-#if defined(__x86_64__)
-#define SYSCALL "__x64_sys_"
-#else
-#define SYSCALL "__arm64_sys_"
-#endif
-
-#define BTF "/sys/kernel/btf/vmlinux"
 
 /* The kernel gives 8 pages at most in a read, and a whole record at least. */
 #define NR_READ 512
@@ -38,38 +29,19 @@ struct sf_count_bpf {
 	const char *no_refusals;
 };
 
-static int say_nothing(enum libbpf_print_level level, const char *fmt,
-		       va_list ap)
-{
-	(void)level;
-	(void)fmt;
-	(void)ap;
-	return 0;
-}
-
 /* Have the programs at the end of the six calls loaded, or not. 0 or -errno. */
 static int choose_ends(const struct process_bpf *skel, bool wanted)
 {
-	const struct {
-		struct bpf_program *program;
-		const char *function;
-	} ends[] = {
-		{ skel->progs.end_mmap, SYSCALL "mmap" },
-		{ skel->progs.end_munmap, SYSCALL "munmap" },
-		{ skel->progs.end_mprotect, SYSCALL "mprotect" },
-		{ skel->progs.end_mremap, SYSCALL "mremap" },
-		{ skel->progs.end_madvise, SYSCALL "madvise" },
-		{ skel->progs.end_brk, SYSCALL "brk" },
+	struct bpf_program *const ends[SF_CALL_NR] = {
+		[SF_CALL_MMAP] = skel->progs.end_mmap,
+		[SF_CALL_MUNMAP] = skel->progs.end_munmap,
+		[SF_CALL_MPROTECT] = skel->progs.end_mprotect,
+		[SF_CALL_MREMAP] = skel->progs.end_mremap,
+		[SF_CALL_MADVISE] = skel->progs.end_madvise,
+		[SF_CALL_BRK] = skel->progs.end_brk,
 	};
-	int err = 0;
 
-	for (size_t i = 0; err == 0 && i < SF_NR(ends); i++) {
-		bpf_program__set_autoload(ends[i].program, wanted);
-		if (wanted)
-			err = bpf_program__set_attach_target(ends[i].program, 0,
-							     ends[i].function);
-	}
-	return err;
+	return sf_bpf_choose_calls(ends, wanted);
 }
 
 /* 0 and a loaded program, or -errno. */
@@ -94,18 +66,6 @@ static int load(struct process_bpf **out, enum refusals how)
 	return 0;
 }
 
-static const char *explain(int err)
-{
-	if (err == -EPERM || err == -EACCES)
-		return "BPF needs root, or CAP_BPF and CAP_PERFMON";
-	if (access(BTF, R_OK) != 0)
-		return "BPF needs " BTF
-		       " (CONFIG_DEBUG_INFO_BTF), which this kernel lacks";
-	if (err == -ENOMEM)
-		return "there is not enough memory for BPF";
-	return "this kernel does not take our BPF program; it needs 5.11";
-}
-
 int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 		      const char **why)
 {
@@ -118,7 +78,7 @@ int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 	struct sf_count_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err = -ENOMEM;
 
-	libbpf_set_print(say_nothing);
+	sf_bpf_silence();
 	if (bpf != NULL && refusals != SF_REFUSALS_NONE)
 		err = load(&bpf->skel, AT_THE_CALLS);
 	if (bpf != NULL && refusals == SF_REFUSALS_ANYHOW && err != 0)
@@ -128,7 +88,7 @@ int sf_count_bpf_open(struct sf_count_bpf **out, enum sf_refusals refusals,
 		err = load(&bpf->skel, UNCOUNTED);
 	}
 	if (err != 0) {
-		*why = explain(err);
+		*why = sf_bpf_explain(err);
 		free(bpf);
 		return err;
 	}

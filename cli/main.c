@@ -8,7 +8,7 @@
 static const struct sf_cmd *const commands[] = {
 	&sf_cmd_completion, &sf_cmd_export, &sf_cmd_maps,    &sf_cmd_probe,
 	&sf_cmd_ps,	    &sf_cmd_run,    &sf_cmd_squeeze, &sf_cmd_top,
-	NULL,
+	&sf_cmd_trace,	    NULL,
 };
 
 const struct sf_cmd sf_cmd_root = {

@@ -370,18 +370,30 @@ void sf_out_table(struct sf_out *out, const struct sf_table *table)
 	fflush(stdout);
 }
 
-int sf_out_close(struct sf_out *out)
+/* Write the object, if it is one. stdout is checked at exit. */
+static int close_as(struct sf_out *out, size_t flags)
 {
-	int err = 0;
+	int err = out->failed ? -ENOMEM : 0;
 
 	if (out->root == NULL)
 		return 0;
-	if (out->failed ||
-	    json_dumpf(out->root, stdout,
-		       JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0)
-		err = out->failed ? -ENOMEM : 0; /* stdout is checked at exit */
+	if (err == 0)
+		json_dumpf(out->root, stdout, flags | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(out->root);
 	out->root = NULL;
+	return err;
+}
+
+int sf_out_close(struct sf_out *out)
+{
+	return close_as(out, JSON_INDENT(2));
+}
+
+int sf_out_close_line(struct sf_out *out)
+{
+	int err = close_as(out, JSON_COMPACT);
+
+	fflush(stdout);
 	return err;
 }

@@ -93,4 +93,7 @@ void sf_out_top(struct sf_out *out, const char *key, struct sf_cell cell);
 /* Write what is left. 0, or -ENOMEM when JSON could not be built. */
 int sf_out_close(struct sf_out *out);
 
+/* The same, with JSON in one line, and at once: for what is read meanwhile. */
+int sf_out_close_line(struct sf_out *out);
+
 #endif

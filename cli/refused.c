@@ -198,11 +198,13 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Pages of [start, end), in pages, that are there. */
-static size_t count_present(int fd, uint64_t start, uint64_t end)
+/*
+ * Add how many pages of [start, end), in pages, are there. 0 or -errno; -ESRCH:
+ * the process has ended.
+ */
+static int count_present(int fd, uint64_t start, uint64_t end, size_t *nr)
 {
 	uint64_t entries[CHUNK];
-	size_t nr = 0;
 
 	while (start < end) {
 		size_t want = end - start < CHUNK ? (size_t)(end - start) :
@@ -211,39 +213,49 @@ static size_t count_present(int fd, uint64_t start, uint64_t end)
 				    (off_t)(start * sizeof(*entries)));
 
 		if (got <= 0)
-			break;
+			return got == 0 ? -ESRCH : -errno;
 		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++)
-			nr += (entries[i] & PRESENT) != 0;
+			*nr += (entries[i] & PRESENT) != 0;
 		start += (uint64_t)got / sizeof(*entries);
 	}
-	return nr;
+	return 0;
 }
 
-uint64_t sf_ranges_resident(struct sf_ranges *ranges, pid_t pid)
+int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid, uint64_t *len)
 {
 	size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
 	uint64_t done = 0;
 	size_t nr = 0;
 	char path[40];
+	int err = 0;
 	int fd;
 
+	*len = 0;
+	if (ranges->nr == 0)
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || ranges->nr == 0) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
+	if (fd < 0)
+		return -errno;
 	qsort(ranges->range, ranges->nr, sizeof(*ranges->range), by_start);
-	for (size_t i = 0; i < ranges->nr; i++) {
+	for (size_t i = 0; err == 0 && i < ranges->nr; i++) {
 		uint64_t start = ranges->range[i].start / page_len;
 		uint64_t end = (ranges->range[i].end + page_len - 1) / page_len;
 
 		start = start > done ? start : done;
 		if (end > start)
-			nr += count_present(fd, start, end);
+			err = count_present(fd, start, end, &nr);
 		done = end > done ? end : done;
 	}
 	close(fd);
-	return (uint64_t)nr * page_len;
+	*len = (uint64_t)nr * page_len;
+	return err;
+}
+
+uint64_t sf_ranges_resident(struct sf_ranges *ranges, pid_t pid)
+{
+	uint64_t len;
+
+	sf_ranges_measure(ranges, pid, &len);
+	return len;
 }

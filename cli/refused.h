@@ -60,7 +60,13 @@ void sf_refused_free(struct sf_refused *refused);
 void sf_ranges_add(struct sf_ranges *ranges, uint64_t addr, uint64_t len);
 void sf_ranges_free(struct sf_ranges *ranges);
 
-/* Bytes of the ranges that are resident or swapped out in pid. */
+/*
+ * Bytes of the ranges that are resident or swapped out in pid. 0 or -errno, and
+ * *len is what was counted until then.
+ */
+int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid, uint64_t *len);
+
+/* The same, of what can be counted. */
 uint64_t sf_ranges_resident(struct sf_ranges *ranges, pid_t pid);
 
 #endif

@@ -85,6 +85,8 @@ static void child(const struct sf_squeeze *run, const int go[2], int *err)
 		_exit(0);
 	if (run->plan->quiet)
 		be_quiet();
+	if (run->plan->out != 0)
+		dup2(run->plan->out, STDOUT_FILENO);
 	execv(run->plan->path, run->plan->words);
 	*err = -errno;
 	_exit(0);

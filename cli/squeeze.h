@@ -13,10 +13,13 @@
 
 enum sf_squeeze_when {
 	SF_SQUEEZE_NEVER,    /* only look how it ends */
+	SF_SQUEEZE_WATCH,    /* not, but refused calls are told */
 	SF_SQUEEZE_AT_ENTRY, /* of the program, its libraries being loaded */
 	SF_SQUEEZE_AFTER,    /* some seconds, at the next memory call */
 	SF_SQUEEZE_AT_CALL,  /* before the n-th memory call of each process */
 };
+
+struct sf_task;
 
 struct sf_squeeze_plan {
 	const char *path;
@@ -26,6 +29,10 @@ struct sf_squeeze_plan {
 	uint64_t nr;	  /* seconds, or n */
 	unsigned timeout; /* seconds until it is killed; 0: never */
 	bool quiet;	  /* standard streams are /dev/null */
+	int out;	  /* its standard output; 0: ours */
+	/* For SF_SQUEEZE_WATCH: told in place of the result's refused. */
+	void (*tell)(void *arg, const struct sf_task *task);
+	void *arg;
 };
 
 struct sf_squeeze_result {

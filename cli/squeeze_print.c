@@ -9,8 +9,6 @@
 
 #include "filter.h"
 
-#define STACK_LEN ((size_t)SF_WHERE_FRAMES * (SF_WHERE_LEN + 4))
-
 const char *sf_squeeze_end_text(const struct sf_child_end *end, bool timed_out,
 				char *buf, size_t buf_len)
 {
@@ -92,18 +90,6 @@ static int most_first(const void *a, const void *b)
 	return x->times > y->times ? -1 : x->times < y->times;
 }
 
-/* All frames, with words between them. */
-static void join_stack(const struct sf_where *where, const char *between,
-		       char buf[STACK_LEN])
-{
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < where->nr && len < STACK_LEN; i++)
-		len += (size_t)snprintf(buf + len, STACK_LEN - len, "%s%s",
-					i > 0 ? between : "", where->frame[i]);
-}
-
 static struct sf_cell group_len(const struct sf_refused_group *group)
 {
 	return group->len > 0 ? sf_cell_size(group->len) : sf_cell_none();
@@ -121,7 +107,7 @@ static int print_groups(struct sf_out *out,
 	};
 	size_t nr_columns = out->root != NULL ? 7 : 6;
 	struct sf_cell *cells = calloc(nr * 7 + 1, sizeof(*cells));
-	char(*stacks)[STACK_LEN] = calloc(nr + 1, sizeof(*stacks));
+	char(*stacks)[SF_WHERE_STACK_LEN] = calloc(nr + 1, sizeof(*stacks));
 	char(*errors)[24] = calloc(nr + 1, sizeof(*errors));
 	struct sf_table table = { "refused_calls", columns, nr_columns,
 				  cells,	   nr,	    false };
@@ -140,7 +126,7 @@ static int print_groups(struct sf_out *out,
 		*cell++ = where->nr > 0 ?
 				  sf_cell_text(where->frame[where->caller]) :
 				  sf_cell_none();
-		join_stack(where, " < ", stacks[i]);
+		sf_where_join(where, " < ", stacks[i]);
 		if (nr_columns == 7)
 			*cell++ = sf_cell_text(stacks[i]);
 	}

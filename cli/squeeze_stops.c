@@ -135,7 +135,9 @@ static void on_exec(struct sf_squeeze *run, struct sf_task *task)
 	task->again = false;
 	sf_process_reset(process);
 	run->result->nr_processes++;
-	if (run->plan->when == SF_SQUEEZE_NEVER)
+	/* Its calls are looked at as if it were. */
+	process->squeezed = run->plan->when == SF_SQUEEZE_WATCH;
+	if (process->squeezed || run->plan->when == SF_SQUEEZE_NEVER)
 		return;
 	if (is_foreign(task->tid)) {
 		process->missed = true;
@@ -206,7 +208,9 @@ static void on_call_end(struct sf_squeeze *run, struct sf_task *task)
 	    info.op != PTRACE_SYSCALL_INFO_EXIT)
 		return;
 	call->result = info.exit.rval;
-	if (sf_refused_is(call)) {
+	if (sf_refused_is(call) && run->plan->tell != NULL) {
+		run->plan->tell(run->plan->arg, task);
+	} else if (sf_refused_is(call)) {
 		sf_refused_note(&run->result->refused, call, &process->where,
 				process->pid, task->tid);
 		if (call->nr == __NR_munmap)

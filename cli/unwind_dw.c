@@ -6,12 +6,18 @@
  */
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
 
 #include "where.h"
 
 struct sf_unwind {
 	Dwfl *dwfl;
+	const struct sf_where_copy *copy; /* being unwound */
 };
 
 /* Not looked for: it may be fetched from the network. */
@@ -57,6 +63,120 @@ struct sf_unwind *sf_unwind_open(pid_t pid)
 	return NULL;
 }
 
+/*
+ * Copies
+ */
+
+/* A file as the process sees it while it lives, which is in another root. */
+static int find_file(Dwfl_Module *module, void **userdata, const char *name,
+		     Dwarf_Addr base, char **file, Elf **elf)
+{
+	char path[4096];
+	void **pid = NULL;
+	int fd = -1;
+
+	(void)userdata;
+	(void)base;
+	*file = NULL;
+	*elf = NULL;
+	dwfl_module_info(module, &pid, NULL, NULL, NULL, NULL, NULL, NULL);
+	if (name[0] != '/')
+		return -1;
+	if (pid != NULL && *pid != NULL) {
+		snprintf(path, sizeof(path), "/proc/%d/root%s",
+			 (int)(intptr_t)*pid, name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		*file = strdup(name);
+	return fd;
+}
+
+static const Dwfl_Callbacks copy_callbacks = {
+	.find_elf = find_file,
+	.find_debuginfo = find_no_debuginfo,
+};
+
+/* There is one thread: the one that was copied. */
+static pid_t only_thread(Dwfl *dwfl, void *arg, void **thread)
+{
+	if (*thread != NULL)
+		return 0;
+	*thread = arg;
+	return dwfl_pid(dwfl);
+}
+
+/* What is deeper than the copy is read from the process, if it lives. */
+static bool read_copy(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *word, void *arg)
+{
+	const struct sf_where_copy *copy = ((struct sf_unwind *)arg)->copy;
+	uint64_t at = addr - sf_regs_sp(&copy->regs);
+	struct iovec to = { word, sizeof(*word) };
+	struct iovec from = { (void *)addr, sizeof(*word) };
+
+	if (at < copy->stack_len && copy->stack_len - at >= sizeof(*word)) {
+		memcpy(word, copy->stack + at, sizeof(*word));
+		return true;
+	}
+	return process_vm_readv(dwfl_pid(dwfl), &to, 1, &from, 1, 0) ==
+	       (ssize_t)sizeof(*word);
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *arg)
+{
+	const struct sf_where_copy *copy = ((struct sf_unwind *)arg)->copy;
+	Dwarf_Word words[SF_DWARF_REGS];
+
+	sf_regs_to_dwarf(&copy->regs, words);
+	dwfl_thread_state_register_pc(thread, sf_regs_ip(&copy->regs));
+	return dwfl_thread_state_registers(thread, 0, SF_DWARF_REGS, words);
+}
+
+static const Dwfl_Thread_Callbacks copy_threads = {
+	.next_thread = only_thread,
+	.memory_read = read_copy,
+	.set_initial_registers = set_registers,
+};
+
+static int mark_module(Dwfl_Module *module, void **userdata, const char *name,
+		       Dwarf_Addr base, void *arg)
+{
+	(void)module;
+	(void)name;
+	(void)base;
+	*userdata = arg;
+	return DWARF_CB_OK;
+}
+
+struct sf_unwind *sf_unwind_open_maps(pid_t pid, char *maps, size_t maps_len)
+{
+	struct sf_unwind *unwind = calloc(1, sizeof(*unwind));
+	FILE *lines = fmemopen(maps, maps_len, "r");
+	bool good = unwind != NULL && lines != NULL;
+
+	if (good)
+		unwind->dwfl = dwfl_begin(&copy_callbacks);
+	good = good && unwind->dwfl != NULL &&
+	       dwfl_linux_proc_maps_report(unwind->dwfl, lines) == 0 &&
+	       dwfl_report_end(unwind->dwfl, NULL, NULL) == 0 &&
+	       dwfl_getmodules(unwind->dwfl, mark_module, (void *)(intptr_t)pid,
+			       0) == 0 &&
+	       dwfl_attach_state(unwind->dwfl, NULL, pid, &copy_threads,
+				 unwind);
+	if (lines != NULL)
+		fclose(lines);
+	if (good)
+		return unwind;
+	sf_unwind_close(unwind);
+	return NULL;
+}
+
+/*
+ * Both
+ */
+
 void sf_unwind_close(struct sf_unwind *unwind)
 {
 	if (unwind == NULL)
@@ -93,6 +213,18 @@ size_t sf_unwind_stack(struct sf_unwind *unwind, pid_t tid, uint64_t *ip,
 	/* What was found before an error counts. */
 	dwfl_getthread_frames(unwind->dwfl, tid, take_frame, &walk);
 	return walk.nr;
+}
+
+size_t sf_unwind_copy(struct sf_unwind *unwind,
+		      const struct sf_where_copy *copy, uint64_t *ip,
+		      size_t max)
+{
+	size_t nr;
+
+	unwind->copy = copy;
+	nr = sf_unwind_stack(unwind, dwfl_pid(unwind->dwfl), ip, max);
+	unwind->copy = NULL;
+	return nr;
 }
 
 const char *sf_unwind_name(struct sf_unwind *unwind, uint64_t ip,

@@ -13,6 +13,14 @@ struct sf_unwind *sf_unwind_open(pid_t pid)
 	return NULL;
 }
 
+struct sf_unwind *sf_unwind_open_maps(pid_t pid, char *maps, size_t maps_len)
+{
+	(void)pid;
+	(void)maps;
+	(void)maps_len;
+	return NULL;
+}
+
 void sf_unwind_close(struct sf_unwind *unwind)
 {
 	(void)unwind;
@@ -23,6 +31,17 @@ size_t sf_unwind_stack(struct sf_unwind *unwind, pid_t tid, uint64_t *ip,
 {
 	(void)unwind;
 	(void)tid;
+	(void)ip;
+	(void)max;
+	return 0;
+}
+
+size_t sf_unwind_copy(struct sf_unwind *unwind,
+		      const struct sf_where_copy *copy, uint64_t *ip,
+		      size_t max)
+{
+	(void)unwind;
+	(void)copy;
 	(void)ip;
 	(void)max;
 	return 0;

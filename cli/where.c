@@ -5,6 +5,7 @@
  */
 #include "where.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "mappings.h"
 #include "remote.h"
 
+#define HASH_START  0xcbf29ce484222325
 #define STACK_WORDS 256 /* to search for return addresses */
 
 struct sf_where_cache {
@@ -127,6 +129,48 @@ static bool is_libc(const struct sf_mappings *all, uint64_t ip)
 	       strncmp(file, "libpthread", 10) == 0;
 }
 
+/* FNV-1a, with the end of the text. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+	while (*text++ != '\0');
+	return hash;
+}
+
+void sf_where_describe(struct sf_where *where,
+		       const struct sf_where_cache *cache, const uint64_t *ip,
+		       size_t nr)
+{
+	where->nr = nr;
+	where->caller = 0;
+	where->hash = HASH_START;
+	for (size_t i = 0; i < nr; i++) {
+		describe(cache, ip[i], where->frame[i]);
+		where->hash = mix(where->hash, where->frame[i]);
+	}
+	while (where->caller + 1 < nr &&
+	       is_libc(&cache->all, ip[where->caller]))
+		where->caller++;
+}
+
+char *sf_where_join(const struct sf_where *where, const char *between,
+		    char buf[SF_WHERE_STACK_LEN])
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < where->nr && len < SF_WHERE_STACK_LEN; i++)
+		len += (size_t)snprintf(buf + len, SF_WHERE_STACK_LEN - len,
+					"%s%s", i > 0 ? between : "",
+					where->frame[i]);
+	return buf;
+}
+
+/*
+ * Stopped threads
+ */
+
 void sf_where_look(struct sf_where *where, struct sf_where_cache **cache,
 		   pid_t pid, pid_t tid)
 {
@@ -146,9 +190,85 @@ void sf_where_look(struct sf_where *where, struct sf_where_cache **cache,
 	if (where->nr < 2)
 		where->nr = search_stack(&(*cache)->all, tid, &regs, ip,
 					 SF_WHERE_FRAMES);
-	for (size_t i = 0; i < where->nr; i++)
-		describe(*cache, ip[i], where->frame[i]);
-	while (where->caller + 1 < where->nr &&
-	       is_libc(&(*cache)->all, ip[where->caller]))
-		where->caller++;
+	sf_where_describe(where, *cache, ip, where->nr);
+}
+
+/*
+ * Copies
+ */
+
+/* The lines of maps that name a file, for libdw; NULL: no memory. */
+static char *file_lines(const struct sf_mappings *all, size_t *len)
+{
+	char *text = NULL;
+	FILE *f = open_memstream(&text, len);
+	char prot[5];
+
+	if (f == NULL)
+		return NULL;
+	for (size_t i = 0; i < all->nr; i++) {
+		const struct sf_vma *vma = &all->vma[i];
+
+		if (vma->name[0] != '/')
+			continue;
+		fprintf(f, "%llx-%llx %s %llx %x:%x %llu %s\n",
+			(unsigned long long)vma->start,
+			(unsigned long long)vma->end,
+			sf_mappings_prot(vma, prot),
+			(unsigned long long)vma->offset, vma->dev >> 20,
+			vma->dev & 0xfffff, (unsigned long long)vma->inode,
+			vma->name);
+	}
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+int sf_where_remember(struct sf_where_cache **cache, pid_t pid)
+{
+	struct sf_where_cache *fresh = calloc(1, sizeof(*fresh));
+	size_t len = 0;
+	char *lines;
+	int err;
+
+	if (fresh == NULL)
+		return -ENOMEM;
+	err = sf_mappings_read(&fresh->all, pid, false);
+	if (err != 0) {
+		free(fresh);
+		return err;
+	}
+	lines = file_lines(&fresh->all, &len);
+	if (lines != NULL && len > 0)
+		fresh->unwind = sf_unwind_open_maps(pid, lines, len);
+	free(lines);
+	sf_where_forget(cache);
+	*cache = fresh;
+	return 0;
+}
+
+bool sf_where_knows(const struct sf_where_cache *cache, uint64_t ip)
+{
+	return cache != NULL && is_code(&cache->all, ip);
+}
+
+size_t sf_where_walk(struct sf_where_cache *cache,
+		     const struct sf_where_copy *copy, uint64_t *ip, size_t max)
+{
+	size_t nr = 0;
+
+	if (cache->unwind != NULL)
+		nr = sf_unwind_copy(cache->unwind, copy, ip, max);
+	if (nr > 1)
+		return nr;
+	ip[0] = sf_regs_ip(&copy->regs);
+	nr = 1;
+	for (size_t at = 0; nr < max && at < STACK_WORDS * sizeof(*ip) &&
+			    at + sizeof(*ip) <= copy->stack_len;
+	     at += sizeof(*ip)) {
+		memcpy(&ip[nr], copy->stack + at, sizeof(*ip));
+		nr += is_code(&cache->all, ip[nr]);
+	}
+	return nr;
 }

@@ -69,6 +69,24 @@ static inline int64_t sf_regs_result(const struct sf_regs *regs)
 	return (int64_t)regs->user.regs[0];
 }
 
+/* In the order in which DWARF numbers them; the last is the stack pointer. */
+#define SF_DWARF_REGS 32
+
+static inline void sf_regs_to_dwarf(const struct sf_regs *regs,
+				    uint64_t words[SF_DWARF_REGS])
+{
+	for (int i = 0; i < 31; i++)
+		words[i] = regs->user.regs[i];
+	words[31] = regs->user.sp;
+}
+
+/* Arguments of the system call that has just ended, but for the first. */
+static inline void sf_regs_args(const struct sf_regs *regs, uint64_t args[6])
+{
+	for (int i = 1; i < 6; i++)
+		args[i] = regs->user.regs[i];
+}
+
 /* At the entry of a system call: do none. */
 static inline void sf_regs_skip(struct sf_regs *regs)
 {

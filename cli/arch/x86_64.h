@@ -66,6 +66,43 @@ static inline int64_t sf_regs_result(const struct sf_regs *regs)
 	return (int64_t)regs->user.rax;
 }
 
+/* In the order in which DWARF numbers them. */
+#define SF_DWARF_REGS 17
+
+static inline void sf_regs_to_dwarf(const struct sf_regs *regs,
+				    uint64_t words[SF_DWARF_REGS])
+{
+	const struct user_regs_struct *user = &regs->user;
+
+	words[0] = user->rax;
+	words[1] = user->rdx;
+	words[2] = user->rcx;
+	words[3] = user->rbx;
+	words[4] = user->rsi;
+	words[5] = user->rdi;
+	words[6] = user->rbp;
+	words[7] = user->rsp;
+	words[8] = user->r8;
+	words[9] = user->r9;
+	words[10] = user->r10;
+	words[11] = user->r11;
+	words[12] = user->r12;
+	words[13] = user->r13;
+	words[14] = user->r14;
+	words[15] = user->r15;
+	words[16] = user->rip;
+}
+
+/* Arguments of the system call that has just ended, but for the first. */
+static inline void sf_regs_args(const struct sf_regs *regs, uint64_t args[6])
+{
+	args[1] = regs->user.rsi;
+	args[2] = regs->user.rdx;
+	args[3] = regs->user.r10;
+	args[4] = regs->user.r8;
+	args[5] = regs->user.r9;
+}
+
 /* At the entry of a system call: do none. */
 static inline void sf_regs_skip(struct sf_regs *regs)
 {

@@ -49,6 +49,7 @@ helps surefree-ps.1 ps
 helps surefree-run.1 run
 helps surefree-squeeze.1 squeeze
 helps surefree-top.1 top
+helps surefree-trace.1 trace
 for experiment in $("$surefree" probe --help |
 	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
 	helps surefree-probe.1 probe "$experiment"

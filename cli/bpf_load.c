@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/* What all loaders of BPF programs share, see bpf_load.h. */
+#include "bpf_load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "process.h"
+
+#if defined(__x86_64__)
+#define SYSCALL "__x64_sys_"
+#else
+#define SYSCALL "__arm64_sys_"
+#endif
+
+#define BTF "/sys/kernel/btf/vmlinux"
+
+static int say_nothing(enum libbpf_print_level level, const char *fmt,
+		       va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+void sf_bpf_silence(void)
+{
+	libbpf_set_print(say_nothing);
+}
+
+const char *sf_bpf_explain(int err)
+{
+	if (err == -EPERM || err == -EACCES)
+		return "BPF needs root, or CAP_BPF and CAP_PERFMON";
+	if (access(BTF, R_OK) != 0)
+		return "BPF needs " BTF
+		       " (CONFIG_DEBUG_INFO_BTF), which this kernel lacks";
+	if (err == -ENOMEM)
+		return "there is not enough memory for BPF";
+	return "this kernel does not take our BPF program; it needs 5.11";
+}
+
+int sf_bpf_choose_calls(struct bpf_program *const programs[SF_CALL_NR],
+			bool wanted)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < SF_CALL_NR; i++) {
+		char function[32];
+
+		bpf_program__set_autoload(programs[i], wanted);
+		if (!wanted)
+			continue;
+		snprintf(function, sizeof(function), SYSCALL "%s",
+			 sf_call_names[i]);
+		err = bpf_program__set_attach_target(programs[i], 0, function);
+	}
+	return err;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What all loaders of BPF programs share. Only where BPF is built in. */
+#ifndef SF_CLI_BPF_LOAD_H
+#define SF_CLI_BPF_LOAD_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+
+#include "process.bpf.h"
+
+/* libbpf's own words are for developers: they are dropped. */
+void sf_bpf_silence(void);
+
+/* Why a program could not be loaded, one phrase with the remedy. */
+const char *sf_bpf_explain(int err);
+
+/*
+ * Have programs, by enum sf_call, loaded to be attached at these calls, or not
+ * loaded at all. 0 or -errno.
+ */
+int sf_bpf_choose_calls(struct bpf_program *const programs[SF_CALL_NR],
+			bool wanted);
+
+#endif
