@@ -41,7 +41,7 @@ static bool is_error(int64_t result)
 	return result < 0 && result >= -4095;
 }
 
-bool sf_refused_is(const struct sf_call *call)
+bool sf_refused_is(const struct sf_memory_call *call)
 {
 	/* brk() returns the break that it could not move. */
 	if (call->nr == __NR_brk)
@@ -49,20 +49,21 @@ bool sf_refused_is(const struct sf_call *call)
 	return call->result == -ENOMEM || call->result == -EAGAIN;
 }
 
-bool sf_refused_failed(const struct sf_call *call)
+bool sf_refused_failed(const struct sf_memory_call *call)
 {
 	return call->nr != __NR_brk && is_error(call->result) &&
 	       !sf_refused_is(call);
 }
 
-static int call_errno(const struct sf_call *call)
+static int call_errno(const struct sf_memory_call *call)
 {
 	return call->nr == __NR_brk ? ENOMEM : (int)-call->result;
 }
 
 /* The key of this place, made when there is none; NULL: no memory. */
 static struct sf_refused_key *find_key(struct sf_refused *refused,
-				       const struct sf_call *call, pid_t tid)
+				       const struct sf_memory_call *call,
+				       pid_t tid)
 {
 	struct sf_refused_key key = { .nr = call->nr,
 				      .err = call_errno(call),
@@ -98,7 +99,8 @@ static bool is_same_place(const struct sf_where *a, const struct sf_where *b)
 }
 
 /* The group of this stack, made when there is none; nr_groups: no memory. */
-static size_t find_group(struct sf_refused *refused, const struct sf_call *call,
+static size_t find_group(struct sf_refused *refused,
+			 const struct sf_memory_call *call,
 			 const struct sf_where *where)
 {
 	int err = call_errno(call);
@@ -129,7 +131,8 @@ static bool has_length(uint64_t nr)
 	return nr != __NR_brk && nr != __NR_shmat && nr != __NR_shmdt;
 }
 
-void sf_refused_note(struct sf_refused *refused, const struct sf_call *call,
+void sf_refused_note(struct sf_refused *refused,
+		     const struct sf_memory_call *call,
 		     struct sf_where_cache **cache, pid_t pid, pid_t tid)
 {
 	struct sf_refused_key *key = find_key(refused, call, tid);

@@ -9,7 +9,7 @@
 #include "where.h"
 
 /* A call as its tracer sees it end. */
-struct sf_call {
+struct sf_memory_call {
 	uint64_t nr;
 	uint64_t args[6];
 	int64_t result; /* -errno: failed */
@@ -47,13 +47,14 @@ struct sf_ranges {
 };
 
 /* Whether the kernel refused this call for lack of mappings or memory. */
-bool sf_refused_is(const struct sf_call *call);
+bool sf_refused_is(const struct sf_memory_call *call);
 
 /* Whether it failed for another reason. */
-bool sf_refused_failed(const struct sf_call *call);
+bool sf_refused_failed(const struct sf_memory_call *call);
 
 /* Note a refused call of a stopped thread. Short of memory it counts only. */
-void sf_refused_note(struct sf_refused *refused, const struct sf_call *call,
+void sf_refused_note(struct sf_refused *refused,
+		     const struct sf_memory_call *call,
 		     struct sf_where_cache **cache, pid_t pid, pid_t tid);
 void sf_refused_free(struct sf_refused *refused);
 

@@ -40,7 +40,7 @@ static void resume(pid_t tid, enum __ptrace_request how, int sig)
 static bool squeeze(struct sf_squeeze *run, const struct sf_task *task,
 		    enum sf_remote_at at)
 {
-	struct sf_process *process = task->process;
+	struct sf_traced *process = task->process;
 	struct sf_remote remote;
 	pid_t tid = task->tid;
 	int err = sf_remote_begin(&remote, task->tid, at, process->code);
@@ -62,7 +62,7 @@ static bool squeeze(struct sf_squeeze *run, const struct sf_task *task,
 }
 
 static bool is_due(const struct sf_squeeze *run,
-		   const struct sf_process *process)
+		   const struct sf_traced *process)
 {
 	if (process->squeezed || process->missed || process->trap != 0)
 		return false;
@@ -91,7 +91,7 @@ static uint64_t read_entry(pid_t pid)
 	return entry;
 }
 
-static void set_trap(struct sf_squeeze *run, struct sf_process *process,
+static void set_trap(struct sf_squeeze *run, struct sf_traced *process,
 		     pid_t tid)
 {
 	uint64_t entry = read_entry(process->pid);
@@ -122,9 +122,9 @@ static bool is_foreign(pid_t tid)
 
 static void on_exec(struct sf_squeeze *run, struct sf_task *task)
 {
-	struct sf_process *process = task->process;
+	struct sf_traced *process = task->process;
 	unsigned long former;
-	struct sf_process *gone = NULL;
+	struct sf_traced *gone = NULL;
 
 	/* A thread that calls exec() becomes the first of its process. */
 	if (ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &former) == 0 &&
@@ -169,7 +169,7 @@ static bool on_trap(struct sf_squeeze *run, struct sf_task *task)
 
 static void on_call(struct sf_squeeze *run, struct sf_task *task)
 {
-	struct sf_process *process = task->process;
+	struct sf_traced *process = task->process;
 	struct __ptrace_syscall_info info;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <=
@@ -199,9 +199,9 @@ static void on_call(struct sf_squeeze *run, struct sf_task *task)
 
 static void on_call_end(struct sf_squeeze *run, struct sf_task *task)
 {
-	struct sf_process *process = task->process;
+	struct sf_traced *process = task->process;
 	struct __ptrace_syscall_info info;
-	struct sf_call *call = &task->call;
+	struct sf_memory_call *call = &task->call;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) <=
 		    0 ||
@@ -244,7 +244,7 @@ static void on_birth(struct sf_squeeze *run, const struct sf_task *task)
 /* The last moment at which a process's memory can be looked at. */
 static void on_exit_begin(const struct sf_task *task)
 {
-	struct sf_process *process = task->process;
+	struct sf_traced *process = task->process;
 
 	if (process->ranges.nr > 0 &&
 	    (task->tid == process->pid || process->nr_tasks == 1))
@@ -254,7 +254,7 @@ static void on_exit_begin(const struct sf_task *task)
 
 void sf_squeeze_ended(struct sf_squeeze *run, pid_t tid, int status)
 {
-	struct sf_process *process = sf_tasks_drop(&run->tasks, tid);
+	struct sf_traced *process = sf_tasks_drop(&run->tasks, tid);
 
 	if (process != NULL) {
 		run->result->resident += process->resident;

@@ -72,9 +72,9 @@ static pid_t read_tgid(pid_t tid)
 	return pid;
 }
 
-bool sf_tasks_join(struct sf_task *task, struct sf_process *parent)
+bool sf_tasks_join(struct sf_task *task, struct sf_traced *parent)
 {
-	struct sf_process *process = parent;
+	struct sf_traced *process = parent;
 	pid_t pid = read_tgid(task->tid);
 
 	if (parent == NULL || parent->pid != pid) {
@@ -94,20 +94,20 @@ bool sf_tasks_join(struct sf_task *task, struct sf_process *parent)
 	return true;
 }
 
-void sf_process_reset(struct sf_process *process)
+void sf_process_reset(struct sf_traced *process)
 {
 	pid_t pid = process->pid;
 	size_t nr_tasks = process->nr_tasks;
 
 	sf_ranges_free(&process->ranges);
 	sf_where_forget(&process->where);
-	*process = (struct sf_process){ .pid = pid, .nr_tasks = nr_tasks };
+	*process = (struct sf_traced){ .pid = pid, .nr_tasks = nr_tasks };
 }
 
-struct sf_process *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid)
+struct sf_traced *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid)
 {
 	struct sf_task *task = sf_tasks_find(tasks, tid);
-	struct sf_process *process;
+	struct sf_traced *process;
 
 	if (task == NULL)
 		return NULL;
@@ -120,7 +120,7 @@ struct sf_process *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid)
 	return process;
 }
 
-void sf_process_free(struct sf_process *process)
+void sf_process_free(struct sf_traced *process)
 {
 	sf_ranges_free(&process->ranges);
 	sf_where_forget(&process->where);
@@ -130,7 +130,7 @@ void sf_process_free(struct sf_process *process)
 void sf_tasks_free(struct sf_tasks *tasks)
 {
 	for (size_t i = 0; i < tasks->space; i++) {
-		struct sf_process *process = sf_tasks_drop(tasks, (pid_t)i);
+		struct sf_traced *process = sf_tasks_drop(tasks, (pid_t)i);
 
 		if (process != NULL)
 			sf_process_free(process);

@@ -6,7 +6,7 @@
 #include "refused.h"
 
 /* A process from fork() or exec() on. */
-struct sf_process {
+struct sf_traced {
 	pid_t pid;
 	size_t nr_tasks;
 	uint64_t nr_calls; /* memory calls */
@@ -22,8 +22,8 @@ struct sf_process {
 /* A thread. */
 struct sf_task {
 	pid_t tid;
-	struct sf_process *process; /* NULL: not known yet; it waits */
-	struct sf_call call;	    /* that it is in */
+	struct sf_traced *process;  /* NULL: not known yet; it waits */
+	struct sf_memory_call call; /* that it is in */
 	bool again;		    /* makes the call once more */
 };
 
@@ -41,14 +41,14 @@ struct sf_task *sf_tasks_find(const struct sf_tasks *tasks, pid_t tid);
  * Put a task into a process: that of parent if it is a thread of it, else a new
  * one that has inherited what parent has. parent may be NULL. False: no memory.
  */
-bool sf_tasks_join(struct sf_task *task, struct sf_process *parent);
+bool sf_tasks_join(struct sf_task *task, struct sf_traced *parent);
 
 /* The process runs another program. */
-void sf_process_reset(struct sf_process *process);
+void sf_process_reset(struct sf_traced *process);
 
 /* Forget a task; returns the process if that was its last one, to be freed. */
-struct sf_process *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid);
-void sf_process_free(struct sf_process *process);
+struct sf_traced *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid);
+void sf_process_free(struct sf_traced *process);
 void sf_tasks_free(struct sf_tasks *tasks);
 
 #endif
