@@ -258,8 +258,8 @@ static struct sf_heap *notify(struct sf_slab *slab)
 {
 	struct sf_heap *owner = atomic_load(&slab->owner);
 
-	if (owner == NULL || atomic_load(&slab->notified) != 0 ||
-	    atomic_exchange(&slab->notified, 1) != 0)
+	if (owner == NULL || atomic_load(&slab->notified) == sf_slab_epoch ||
+	    atomic_exchange(&slab->notified, sf_slab_epoch) == sf_slab_epoch)
 		return owner;
 	push_remote(owner, slab);
 	return owner;

@@ -103,11 +103,15 @@ static bool resize_here(struct sf_pool *pool, uintptr_t addr, size_t old,
 			size_t nr)
 {
 	size_t first = sf_pool_page(pool, addr);
+	uint32_t seen = (uint32_t)old;
 
 	if (nr > old && !sf_pool_grow(pool, first + old, nr - old))
 		return false;
-	atomic_store_explicit(sf_large_start(pool, addr), (uint32_t)nr,
-			      memory_order_relaxed);
+	/* An exchange: who frees it meanwhile is not undone. */
+	if (!atomic_compare_exchange_strong(sf_large_start(pool, addr), &seen,
+					    (uint32_t)nr))
+		sf_fatal("realloc(%p): freed by another thread meanwhile",
+			 (void *)addr);
 	if (nr < old)
 		sf_pool_give(pool, first + nr, old - nr);
 	return true;

@@ -119,6 +119,8 @@ static void take_locked(struct sf_pool *pool, size_t first, size_t nr,
 	if (out->nr_used > 0 && (flags & SF_POOL_ZERO) == 0)
 		sf_tree_clear(tree, first, nr, SF_QUIET);
 	pool->nr_used -= out->nr_used;
+	/* Under the lock: a forked child counts what it sees as kept. */
+	sf_retain_end(out->nr_used << sf_page_shift);
 	region->nr_used += nr;
 	pool->peak = sf_max(pool->peak, region->nr_used);
 	if ((flags & SF_POOL_SLAB) != 0)
@@ -167,7 +169,6 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 				sf_region_grow_ahead(region, ahead);
 				sf_headers_grow_ahead(pool, end);
 			}
-			sf_retain_end(out->nr_used << sf_page_shift);
 			return 0;
 		}
 		sf_region_unlock(region);
@@ -240,8 +241,6 @@ bool sf_pool_grow(struct sf_pool *pool, size_t first, size_t nr)
 		if (taken)
 			take_locked(pool, first, nr, 0, &more);
 		sf_region_unlock(region);
-		if (taken)
-			sf_retain_end(more.nr_used << sf_page_shift);
 		if (taken || !is_free ||
 		    sf_headers_grow(pool, first + nr) != 0 ||
 		    sf_region_grow(region, first + nr) != 0)
@@ -276,10 +275,11 @@ void sf_pool_zero(const struct sf_pages *pages)
  */
 
 /*
- * Release pages that are taken, and make them free. Called under the lock,
- * which it gives up.
+ * Release pages that are taken, and make them free; retained_len bytes of them
+ * were counted as retained. Called under the lock, which it gives up.
  */
-static void release_unlock(struct sf_pool *pool, size_t first, size_t nr)
+static void release_unlock(struct sf_pool *pool, size_t first, size_t nr,
+			   size_t retained_len)
 {
 	struct sf_region *region = pool->region;
 	uintptr_t addr = sf_pool_addr(pool, first);
@@ -301,6 +301,7 @@ static void release_unlock(struct sf_pool *pool, size_t first, size_t nr)
 		sf_count(SF_COUNT_STUCK_LEN, nr << sf_page_shift);
 	}
 	has_marks = sf_marks_can_drop(pool, first, nr);
+	sf_retain_end(retained_len);
 	sf_region_unlock_idle(region);
 	if (has_marks)
 		sf_marks_drop(pool, first, nr);
@@ -329,15 +330,15 @@ static size_t purge_unlock(struct sf_pool *pool)
 	}
 	first = ++end;
 	while (nr < PURGE_PAGES && first > 0 &&
-	       sf_tree_planes(tree, first - 1) == SF_QUIET) {
+	       (sf_tree_planes(tree, first - 1) & (SF_TAKEN | SF_QUIET)) ==
+		       SF_QUIET) {
 		first--;
 		nr++;
 	}
 	pool->top = end;
 	pool->nr_used -= nr;
 	sf_tree_take_bare(tree, first, nr);
-	release_unlock(pool, first, nr);
-	sf_retain_end(nr << sf_page_shift);
+	release_unlock(pool, first, nr, nr << sf_page_shift);
 	return nr;
 }
 
@@ -388,7 +389,7 @@ static void give(struct sf_pool *pool, size_t first, size_t nr, uint64_t used,
 		}
 		sf_region_relock(region);
 	}
-	release_unlock(pool, first, nr);
+	release_unlock(pool, first, nr, 0);
 }
 
 void sf_pool_give(struct sf_pool *pool, size_t first, size_t nr)

@@ -10,6 +10,8 @@
 #include "vm/account.h"
 #include "vm/release.h"
 
+uint8_t sf_slab_epoch = 1;
+
 /*
  * Cells
  */

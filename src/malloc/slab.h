@@ -53,8 +53,8 @@ struct sf_slab {
 	uint8_t class;
 	uint8_t slot_shift;
 	uint8_t word_shift;
-	/* Set by the thread that puts it into the owner's list of slabs with
-	   remote frees, cleared by the owner. */
+	/* Set to sf_slab_epoch by the thread that puts it into the owner's list
+	   of slabs with remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
 	union {
@@ -170,11 +170,18 @@ struct sf_cached {
 	_Atomic uint8_t *mark;
 } __attribute__((aligned(16)));
 
+/*
+ * Not 0; another one in each forked child. The lists of slabs are not passed
+ * on, and a slab may be in one that is closed: what it notes says nothing then.
+ */
+extern uint8_t sf_slab_epoch;
+
 /* Whether there may be bits in `remote`. */
 static inline bool sf_slab_notified(const struct sf_slab *slab)
 {
 	/* Relaxed: a free at the same time may be missed here. */
-	return atomic_load_explicit(&slab->notified, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&slab->notified, memory_order_relaxed) ==
+	       sf_slab_epoch;
 }
 
 /* The cells that a block of a slab lies in, one bit each. */

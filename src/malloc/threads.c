@@ -368,6 +368,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	sf_pool_unlock_all();
+	sf_slab_epoch = (uint8_t)(sf_slab_epoch % UINT8_MAX + 1);
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
 		collect_all_slabs(h);
 	collect_all_slabs(&sf_heap_common);

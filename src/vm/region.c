@@ -339,7 +339,8 @@ size_t sf_region_shrink(struct sf_region *region)
 	if (err == 0) {
 		region->frontier = first;
 		sf_tree_forget_all_tables(&region->tree, first, nr);
-	} else if (nr > 0) {
+	} else if (nr > 0 && region->kind != SF_REGION_HEAP) {
+		/* Perhaps; but none of malloc's free pages ever are. */
 		sf_tree_set(&region->tree, first, nr, SF_MARKED);
 	}
 	if (nr > 0)
