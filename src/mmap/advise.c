@@ -75,11 +75,14 @@ static int prepare_run(const struct sf_extent *run, unsigned planes, int advice)
 	return sf_mmap_protect_marked(run);
 }
 
-static int advise_run(const struct sf_extent *run, unsigned planes, int advice)
+/* Note what is to be altered. 1: ask the kernel, 0: no need to, or -errno. */
+static int begin_run(const struct sf_extent *run, unsigned planes, int advice)
 {
 	unsigned kind = kind_of(advice);
 	int err;
 
+	if ((planes & SF_LIVE) == 0)
+		return -ENOMEM;
 	if (is_idle(advice) && (planes & SF_QUIET) == 0)
 		return 0;
 	err = prepare_run(run, planes, advice);
@@ -90,8 +93,32 @@ static int advise_run(const struct sf_extent *run, unsigned planes, int advice)
 	else
 		/* Page tables that are emptied whole go. */
 		sf_space_forget_tables(run);
-	err = sf_page_call_advise(sf_extent_addr(run), sf_extent_len(run),
-				  advice);
+	return 1;
+}
+
+/*
+ * The first run of the rest, and what begin_run() says of it. For advice that
+ * alters pages the caller has the family's lock.
+ */
+static int next_run(const struct sf_extent *rest, struct sf_extent *run,
+		    unsigned *planes, int advice)
+{
+	bool open = kind_of(advice) == 0;
+	uint64_t signals = open ? sf_signals_block() : 0;
+	int result;
+
+	*planes = sf_space_run(rest, run);
+	result = begin_run(run, *planes, advice);
+	if (open)
+		sf_signals_restore(signals);
+	return result;
+}
+
+static int advise_run(const struct sf_extent *run, unsigned planes, int advice)
+{
+	int err = sf_page_call_advise(sf_extent_addr(run), sf_extent_len(run),
+				      advice);
+
 	/* What the kernel says of pages without access. */
 	if (err == -EFAULT && (planes & SF_MARKED) != 0)
 		err = -EINVAL;
@@ -107,10 +134,10 @@ static int advise_ours(const struct sf_piece *piece, int advice)
 	int result = 0;
 
 	for (; rest.nr > 0; rest.nr = end - rest.first) {
-		unsigned planes = sf_space_run(&rest, &run);
-		int err = -ENOMEM;
+		unsigned planes;
+		int err = next_run(&rest, &run, &planes, advice);
 
-		if ((planes & SF_LIVE) != 0)
+		if (err > 0)
 			err = advise_run(&run, planes, advice);
 		if (err != 0)
 			result = err;
@@ -121,6 +148,18 @@ static int advise_ours(const struct sf_piece *piece, int advice)
 	return result;
 }
 
+/* Without what is remembered. The lock as for next_run(). */
+static struct sf_piece next_piece(uintptr_t addr, uintptr_t end, int advice)
+{
+	struct sf_piece piece;
+
+	if (kind_of(advice) == 0)
+		return sf_rescue_piece(addr, end);
+	piece = sf_piece_at(addr, end);
+	sf_rescue_split(&piece);
+	return piece;
+}
+
 static int advise_any(uintptr_t addr, uintptr_t end, int advice)
 {
 	struct sf_piece piece;
@@ -129,8 +168,7 @@ static int advise_any(uintptr_t addr, uintptr_t end, int advice)
 	for (; addr < end; addr = piece.end) {
 		int err = -ENOMEM;
 
-		piece = sf_piece_at(addr, end);
-		sf_rescue_split(&piece);
+		piece = next_piece(addr, end, advice);
 		if (piece.kind == SF_PIECE_OURS)
 			err = advise_ours(&piece, advice);
 		else if (piece.kind != SF_PIECE_GONE)
@@ -154,20 +192,14 @@ static int advise_any(uintptr_t addr, uintptr_t end, int advice)
 int sf_mmap_advise(uintptr_t addr, size_t len, int advice)
 {
 	uintptr_t end = addr + sf_space_round(len);
-	bool locked = kind_of(advice) != 0 || sf_rescue_any();
-	uint64_t signals;
 	int err;
 
 	if (!sf_mmap_is_on() || !sf_space_is_range(addr, len) ||
 	    (!sf_rescue_any() && !sf_space_overlaps(addr, end)))
 		return sf_page_call_advise(addr, len, advice);
 	/* Not held while the kernel works: a page may wait for another thread. */
-	if (!locked) {
-		signals = sf_signals_block();
-		err = advise_any(addr, end, advice);
-		sf_signals_restore(signals);
-		return err;
-	}
+	if (kind_of(advice) == 0)
+		return advise_any(addr, end, advice);
 	sf_space_lock();
 	sf_alter_retry();
 	err = advise_any(addr, end, advice);

@@ -97,26 +97,6 @@ static int renew(uintptr_t addr, size_t len, bool is_hole)
 	return err;
 }
 
-int sf_alter_undo(const struct sf_extent *extent)
-{
-	uintptr_t addr = sf_extent_addr(extent);
-	size_t len = sf_extent_len(extent);
-	bool was_locked;
-	int err;
-
-	if ((get_kinds() & SF_ALTER_REPLACED) == 0 &&
-	    sf_release_pages(addr, len, &was_locked) &&
-	    undo_kinds(addr, len) == 0) {
-		err = 0;
-	} else {
-		err = renew(addr, len, false);
-		sf_space_forget_tables(extent);
-	}
-	if (err == 0)
-		sf_space_clear(extent, SF_QUIET);
-	return err;
-}
-
 /*
  * Releasing
  */

@@ -43,9 +43,6 @@ void sf_alter_note_kind(unsigned kinds);
  */
 void sf_alter_protected_again(const struct sf_extent *extent);
 
-/* Make live pages as the region is, and empty. 0 or -errno. */
-int sf_alter_undo(const struct sf_extent *extent);
-
 /* Release a run of altered pages, or set it aside. Cannot fail. */
 void sf_alter_release(struct sf_releasing *releasing);
 

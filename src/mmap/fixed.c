@@ -15,6 +15,10 @@
 /* How long to wait for another thread that is releasing these very pages. */
 #define MAX_YIELDS 10000
 
+/* Newer than the oldest headers we build with. */
+#define SF_MADV_POPULATE_READ  22
+#define SF_MADV_POPULATE_WRITE 23
+
 /* Flags of a map that is fresh memory and nothing else. */
 #define FRESH_FLAGS                                                         \
 	(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | SF_MAP_FIXED_NOREPLACE | \
@@ -225,6 +229,7 @@ static long map_fresh(const struct request *request,
 		sf_mmap_unclaim();
 		return err;
 	}
+	/* Where populate() can't. */
 	if ((request->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
 		(void)sf_page_populate(request->addr, sf_extent_len(extent));
 	return (long)request->addr;
@@ -329,19 +334,41 @@ static long map_locked(struct request *request)
 	return replace(request);
 }
 
+/*
+ * What the kernel would do at the end of mmap(), its errors ignored as well:
+ * without the lock, since a page may wait for another thread. Others may have
+ * the pages by then, so nothing is written to them.
+ */
+static void populate(const struct request *request)
+{
+	bool write = (request->flags & MAP_TYPE) == MAP_PRIVATE &&
+		     (request->prot & PROT_WRITE) != 0;
+
+	(void)sf_page_call_advise(request->addr, request->end - request->addr,
+				  write ? SF_MADV_POPULATE_WRITE :
+					  SF_MADV_POPULATE_READ);
+}
+
 long sf_mmap_map_fixed(uintptr_t addr, size_t len, int prot, int flags, int fd,
 		       off_t off)
 {
 	struct request request = {
 		addr, addr + sf_space_round(len), len, prot, flags, fd, off
 	};
+	bool populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) ==
+				 MAP_POPULATE &&
+			 sf_probe_has(SF_FEATURE_POPULATE_WRITE);
 	long result;
 
 	if (!sf_rescue_any() && !sf_space_overlaps(addr, request.end))
 		return call(&request);
+	if (populates)
+		request.flags &= ~MAP_POPULATE;
 	sf_space_lock();
 	sf_alter_retry();
 	result = map_locked(&request);
 	sf_space_unlock();
+	if (populates && !sf_page_is_error(result))
+		populate(&request);
 	return result;
 }

@@ -57,6 +57,18 @@ void sf_rescue_split(struct sf_piece *piece)
 	piece->end = sf_min(piece->end, range->end);
 }
 
+struct sf_piece sf_rescue_piece(uintptr_t addr, uintptr_t end)
+{
+	struct sf_piece piece = sf_piece_at(addr, end);
+
+	if (sf_rescue_any()) {
+		sf_space_lock();
+		sf_rescue_split(&piece);
+		sf_space_unlock();
+	}
+	return piece;
+}
+
 void sf_rescue_forget(uintptr_t addr, uintptr_t end)
 {
 	if (sf_rescue_any())

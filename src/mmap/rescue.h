@@ -6,7 +6,7 @@
  * are unmapped. They really are as soon as something beside them is unmapped,
  * since an end of a mapping can always be.
  *
- * All under the family's lock.
+ * All under the family's lock, but where it says otherwise.
  */
 #ifndef SF_MMAP_RESCUE_H
 #define SF_MMAP_RESCUE_H
@@ -24,6 +24,9 @@ int sf_rescue_unmap(uintptr_t addr, uintptr_t end);
 
 /* Cut off what a piece of the kernel's has remembered, or lacks. */
 void sf_rescue_split(struct sf_piece *piece);
+
+/* As sf_piece_at(), cut by what is remembered; takes the lock for it. */
+struct sf_piece sf_rescue_piece(uintptr_t addr, uintptr_t end);
 
 /* Whether any of the range is remembered, or all of it. */
 bool sf_rescue_overlaps(uintptr_t addr, uintptr_t end);

@@ -9,7 +9,8 @@
  *
  * One lock for the family: held by every call but plain maps, and the release
  * of maps that nobody altered. System calls are made under it, as the kernel
- * makes these calls one after the other too. fork() takes it first.
+ * makes these calls one after the other too, but not those that read pages in:
+ * another thread may have to serve them. fork() takes it first.
  *
  * A thread that holds it, or a region's lock, has signals held back: handlers
  * may make these calls too, and a collector that stopped the thread may need
