@@ -387,18 +387,25 @@ void sf_heap_leave_bins(struct sf_heap *heap)
 	}
 }
 
-void sf_heap_give_quota(struct sf_heap *heap)
+static void give_remote_quota(struct sf_heap *heap)
 {
 	size_t remote = atomic_exchange(&heap->remote_quota, 0);
 
-	shrink_quota(heap, 0);
 	sf_retain_end(remote << SF_CELL_SHIFT);
+}
+
+void sf_heap_give_quota(struct sf_heap *heap)
+{
+	give_remote_quota(heap);
+	shrink_quota(heap, 0);
 }
 
 void sf_heap_trim(struct sf_heap *heap)
 {
 	struct sf_slab *next;
 
+	/* First: what is freed from here on is counted anew. */
+	give_remote_quota(heap);
 	sf_heap_collect(heap);
 	sf_heap_leave_bins(heap);
 	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
@@ -408,5 +415,5 @@ void sf_heap_trim(struct sf_heap *heap)
 		if (sf_slab_is_empty(slab))
 			sf_slab_close(heap, slab);
 	}
-	sf_heap_give_quota(heap);
+	shrink_quota(heap, 0);
 }

@@ -117,9 +117,9 @@ static bool resize_here(struct sf_pool *pool, uintptr_t addr, size_t old,
 	return true;
 }
 
-void *sf_large_resize(struct sf_pool *pool, uintptr_t addr, size_t size)
+void *sf_large_resize(struct sf_pool *pool, uintptr_t addr, size_t old_len,
+		      size_t size)
 {
-	size_t old_len = sf_large_len(pool, addr);
 	size_t nr = sf_extent_pages(size);
 	void *copy;
 

@@ -33,7 +33,11 @@ static inline size_t sf_large_len(const struct sf_pool *pool, uintptr_t addr)
 /* Fatal, with the call's name, when no large block starts at addr. */
 void sf_large_free(const char *call, struct sf_pool *pool, uintptr_t addr);
 
-/* Make it size bytes long, here or elsewhere. NULL: left as it was. */
-void *sf_large_resize(struct sf_pool *pool, uintptr_t addr, size_t size);
+/*
+ * Make a block of len bytes, as the caller saw it, size bytes long, here or
+ * elsewhere. NULL: left as it was.
+ */
+void *sf_large_resize(struct sf_pool *pool, uintptr_t addr, size_t len,
+		      size_t size);
 
 #endif

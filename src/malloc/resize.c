@@ -133,7 +133,7 @@ static __attribute__((noinline)) void *realloc_slow(void *block, size_t size)
 	if (size > SF_MALLOC_MAX)
 		return sf_malloc_failed();
 	if (len > SF_SMALL_MAX && size > SF_SMALL_MAX) {
-		copy = sf_large_resize(sf_pool_of(addr), addr, size);
+		copy = sf_large_resize(sf_pool_of(addr), addr, len, size);
 		/* Where it moved, it was freed. */
 		if (copy == block && sf_profile_is_active())
 			sf_profile_freed(block);

@@ -57,11 +57,7 @@ struct sf_slab {
 	   of slabs with remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
 
-	union {
-		_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
-		/* Not a slab: pages of the large block that starts here. */
-		_Atomic uint32_t start[SF_UNIT_STARTS];
-	};
+	_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
 	_Atomic uint64_t remote[SF_NR_WORDS];
 
 	/* The owner's. */
@@ -74,6 +70,10 @@ struct sf_slab {
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
 	struct sf_slab *remote_next;
+
+	/* Not a slab: pages of the large block that starts here. All 0 in a
+	   slab: who saw no owner, and comes late, finds no block. */
+	_Atomic uint32_t start[SF_UNIT_STARTS];
 } __attribute__((aligned(512)));
 
 _Static_assert(sizeof(struct sf_slab) == 512, "an index is a shift");

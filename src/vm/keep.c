@@ -363,6 +363,20 @@ static bool begin_top(size_t len)
 	return false;
 }
 
+/*
+ * What runs after a thread said how far it got may have gone deeper, as
+ * destructors of keys do.
+ */
+static bool release_deep(const struct sf_extent *extent, size_t top_len)
+{
+	uintptr_t body = sf_extent_addr(extent) + sf_page_size;
+	size_t len = sf_extent_len(extent) - sf_page_size;
+	bool was_locked = false;
+
+	return len <= top_len ||
+	       sf_release_pages(body, len - top_len, &was_locked);
+}
+
 bool sf_keep_put_stack_top(const struct sf_extent *extent, size_t top_len)
 {
 	struct entry entry = { .extent = *extent,
@@ -370,7 +384,7 @@ bool sf_keep_put_stack_top(const struct sf_extent *extent, size_t top_len)
 			       .kept_len = top_len };
 
 	if (top_len == 0 || top_len > MAX_TOP_LEN || !is_top(&entry) ||
-	    !begin_top(top_len))
+	    !release_deep(extent, top_len) || !begin_top(top_len))
 		return put_without_pages(extent);
 	/* Those of the rest may have gone with its pages. */
 	sf_extent_forget_tables(extent);
