@@ -260,6 +260,8 @@ get /other
 [ "$got" = 404 ] || fail "/other: $got"
 get /metrics -X POST -d x
 [ "$got" = 405 ] || fail "POST: $got"
+get /metrics -X GET -d x
+[ "$got" = 200 ] || fail "GET with a body: $got"
 get /metrics -I
 [ "$got" = 200 ] || fail "HEAD: $got"
 refused 3 "cannot listen on ${url#http://}: Address already in use; --listen" \
@@ -276,6 +278,19 @@ done
 looks=$(($(value surefree_scrapes_total) - before))
 [ $looks -le $(($(date +%s) - start + 1)) ] ||
 	fail "$looks looks for 100 requests"
+
+# It answers again when all connections were taken and are given back.
+if command -v python3 >/dev/null; then
+	python3 - "${url##*:}" 2>"$err" <<'EOF' || fail "70 connections"
+import socket, sys
+taken = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+    for i in range(70)]
+taken[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+assert taken[0].recv(9) == b"HTTP/1.1 "
+EOF
+	get /
+	[ "$got" = 200 ] || fail "after 70 connections: $got"
+fi
 
 # Rights are gone, and it goes on.
 if [ "${sources%% *}" = bpf ]; then
