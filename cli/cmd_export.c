@@ -269,10 +269,16 @@ static int write_file(struct export *export, int signal_fd)
 				    signal_fd);
 	if (err == 0)
 		return SF_EXIT_FINE;
-	sf_cmd_say(args->name,
-		   "cannot write '%s': %s; give a file in a folder that "
-		   "may be written",
-		   args->opt[TEXTFILE].text, strerror(-err));
+	if (err == -EEXIST)
+		sf_cmd_say(args->name,
+			   "'%s' is there and is no regular file; give "
+			   "another, or - for standard output",
+			   args->opt[TEXTFILE].text);
+	else
+		sf_cmd_say(args->name,
+			   "cannot write '%s': %s; give a file in a folder that "
+			   "may be written",
+			   args->opt[TEXTFILE].text, strerror(-err));
 	return SF_EXIT_CANNOT;
 }
 

@@ -34,12 +34,22 @@ static mode_t usual_mode(void)
 	return 0666 & ~mask;
 }
 
+/* Renaming takes the place of whatever is there, also of /dev/null. */
+static bool is_other(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* node_exporter reads *.prom: the name that it has meanwhile is none. */
 static int replace(const char *path, const char *text, size_t len)
 {
 	char *beside;
 	int fd, err;
 
+	if (is_other(path))
+		return -EEXIST;
 	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkstemp(beside);

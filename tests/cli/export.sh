@@ -197,6 +197,16 @@ umask=$(umask)
 grep -q '^surefree_build_info{version="[0-9.]*"} 1$' s.prom ||
 	fail "the file is not whole"
 
+# What is there and no file stays.
+mkfifo pipe && ln -s s.prom link && mkdir folder || exit 1
+for other in pipe link folder; do
+	refused 3 "'$other' is there and is no regular file; give" -o $other
+done
+if [ ! -p pipe ] || [ ! -h link ]; then
+	fail "takes the place of what is no file"
+fi
+rm -r pipe link folder
+
 "$surefree" export -o "$scratch/s.prom" -i 1 2>"$err" 7>&- 8<&- &
 exporter=$!
 pids="$pids $exporter"
