@@ -73,7 +73,12 @@ static int cannot_run(const struct sf_args *args, int err)
 /* It ran, but was never squeezed. */
 static int cannot_squeeze(const struct sf_args *args, int err)
 {
-	if (err == 0)
+	if (err == -ETIME)
+		sf_cmd_say(args->name,
+			   "'%s' was killed by --timeout before it was to be "
+			   "squeezed; give it more time",
+			   args->words[0]);
+	else if (err == 0)
 		sf_cmd_say(args->name,
 			   "'%s' ended before it was to be squeezed; give a "
 			   "smaller number",
@@ -129,9 +134,11 @@ static int run_once(const struct sf_args *args,
 	if (err != 0)
 		return cannot_run(args, err);
 	if (result.nr_squeezed == 0) {
-		err = cannot_squeeze(args, result.fill_err);
+		err = result.fill_err;
+		if (err == 0 && result.timed_out)
+			err = -ETIME;
 		sf_squeeze_free(&result);
-		return err;
+		return cannot_squeeze(args, err);
 	}
 	finding = sf_squeeze_is_finding(&result);
 	turn_to_report(report);
