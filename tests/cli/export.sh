@@ -212,6 +212,11 @@ exporter=$!
 pids="$pids $exporter"
 within 30 grep -q '^surefree_scrapes_total [^1]' s.prom ||
 	fail "the file is written once"
+# A write that fails is not the end.
+rm s.prom && mkdir s.prom || exit 1
+within 30 grep -q 'is no regular file' "$err" || fail "no word of a failure"
+rmdir s.prom
+within 30 test -f s.prom || fail "does not try again"
 kill $exporter
 status=0
 wait $exporter || status=$?
