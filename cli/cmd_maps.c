@@ -177,6 +177,12 @@ static int run(const struct sf_args *args)
 	int code = SF_EXIT_FINE;
 	int err;
 
+	if (args->nr_words > 1 && args->words[1][0] == '-') {
+		sf_cmd_say(args->name,
+			   "'%s' comes behind the process; give options first",
+			   args->words[1]);
+		return SF_EXIT_USAGE;
+	}
 	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid)) {
 		sf_cmd_say(args->name,
 			   "give one process by its number; "

@@ -174,6 +174,9 @@ run "$surefree" maps
 expect_status 2 "no process"
 run "$surefree" maps x
 expect_status 2 "process x"
+run "$surefree" maps $$ --json
+expect_status 2 "an option behind the process"
+grep -q "'--json' comes behind the process" "$err" || fail "not said"
 run "$surefree" maps 999999999
 expect_status 3 "no such process"
 [ "$(wc -l <"$err")" -eq 1 ] || fail "not one line"
