@@ -311,7 +311,8 @@ static int make_plan(const struct sf_args *args, struct sf_squeeze_plan *plan,
 	}
 	if (args->opt[SWEEP].given &&
 	    !parse_bounds(args->opt[SWEEP].text, bounds))
-		return usage(args, "--sweep wants two numbers, as 0..64");
+		return usage(args, "--sweep wants two numbers, as 0..64, the "
+				   "second not less and at most 4096 more");
 	return SF_EXIT_FINE;
 }
 
