@@ -165,9 +165,11 @@ static int cannot(const struct sf_args *args, int err)
 		sf_cmd_say(args->name, "out of memory; free some");
 	else
 		sf_cmd_say(args->name,
-			   "cannot read the mappings of process %s: %s; run "
-			   "it as that user or as root",
-			   args->words[0], strerror(-err));
+			   "cannot read the mappings of process %s: %s; %s",
+			   args->words[0], strerror(-err),
+			   geteuid() != 0 ? "run it as that user or as root" :
+					    "it takes CAP_SYS_PTRACE, and "
+					    "security modules that allow it");
 	return SF_EXIT_CANNOT;
 }
 

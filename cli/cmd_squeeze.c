@@ -64,6 +64,13 @@ static int cannot_run(const struct sf_args *args, int err)
 			   "'%s' cannot be traced: %s; allow ptrace and "
 			   "seccomp (container, kernel.yama.ptrace_scope)",
 			   args->words[0], strerror(-err));
+	else if (err == -EINTR)
+		sf_cmd_say(args->name, "interrupted; '%s' is not judged",
+			   args->words[0]);
+	else if (err == -ETIMEDOUT)
+		sf_cmd_say(args->name,
+			   "'%s' does not end in time; --timeout gives it more",
+			   args->words[0]);
 	else
 		sf_cmd_say(args->name, "cannot run '%s': %s", args->words[0],
 			   strerror(-err));
