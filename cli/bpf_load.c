@@ -34,6 +34,8 @@ const char *sf_bpf_explain(int err)
 {
 	if (err == -EPERM || err == -EACCES)
 		return "BPF needs root, or CAP_BPF and CAP_PERFMON";
+	if (err == -EMFILE || err == -ENFILE)
+		return "too many files are open (ulimit -n)";
 	if (access(BTF, R_OK) != 0)
 		return "BPF needs " BTF
 		       " (CONFIG_DEBUG_INFO_BTF), which this kernel lacks";

@@ -95,6 +95,9 @@ const char *sf_child_end_text(const struct sf_child_end *end, char *buf,
 		{ SIGBUS, "SIGBUS" },	{ SIGKILL, "SIGKILL" },
 		{ SIGTRAP, "SIGTRAP" }, { SIGILL, "SIGILL" },
 		{ SIGALRM, "SIGALRM" }, { SIGSYS, "SIGSYS" },
+		{ SIGTERM, "SIGTERM" }, { SIGINT, "SIGINT" },
+		{ SIGHUP, "SIGHUP" },	{ SIGQUIT, "SIGQUIT" },
+		{ SIGPIPE, "SIGPIPE" }, { SIGFPE, "SIGFPE" },
 	};
 	const char *name = find_name(signals, SF_NR(signals), end->signal);
 

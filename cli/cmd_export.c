@@ -263,17 +263,17 @@ static int write_file(struct export *export, int signal_fd)
 	const struct sf_args *args = export->args;
 	int err = drop_rights(export);
 
-	if (err == 0)
-		err = sf_serve_file(&export->metrics, args->opt[TEXTFILE].text,
-				    (unsigned)args->opt[INTERVAL].nr,
-				    signal_fd);
-	if (err == 0)
-		return SF_EXIT_FINE;
-	sf_cmd_say(args->name,
-		   "cannot write '%s': %s; give a file in a folder that "
-		   "may be written",
-		   args->opt[TEXTFILE].text, strerror(-err));
-	return SF_EXIT_CANNOT;
+	if (err != 0) {
+		sf_cmd_say(args->name, "cannot give up rights: %s",
+			   strerror(-err));
+		return SF_EXIT_CANNOT;
+	}
+	if (!export->once)
+		say_source(export, NULL);
+	err = sf_serve_file(&export->metrics, args->name,
+			    args->opt[TEXTFILE].text,
+			    (unsigned)args->opt[INTERVAL].nr, signal_fd);
+	return err == 0 ? SF_EXIT_FINE : SF_EXIT_CANNOT;
 }
 
 static int answer(struct export *export, int signal_fd)

@@ -165,9 +165,11 @@ static int cannot(const struct sf_args *args, int err)
 		sf_cmd_say(args->name, "out of memory; free some");
 	else
 		sf_cmd_say(args->name,
-			   "cannot read the mappings of process %s: %s; run "
-			   "it as that user or as root",
-			   args->words[0], strerror(-err));
+			   "cannot read the mappings of process %s: %s; %s",
+			   args->words[0], strerror(-err),
+			   geteuid() != 0 ? "run it as that user or as root" :
+					    "it takes CAP_SYS_PTRACE, and "
+					    "security modules that allow it");
 	return SF_EXIT_CANNOT;
 }
 
@@ -177,6 +179,12 @@ static int run(const struct sf_args *args)
 	int code = SF_EXIT_FINE;
 	int err;
 
+	if (args->nr_words > 1 && args->words[1][0] == '-') {
+		sf_cmd_say(args->name,
+			   "'%s' comes behind the process; give options first",
+			   args->words[1]);
+		return SF_EXIT_USAGE;
+	}
 	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid)) {
 		sf_cmd_say(args->name,
 			   "give one process by its number; "

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "cmd.h"
@@ -255,8 +256,10 @@ static int say_missing(const struct ps *ps)
 	if (kill(pid, 0) != 0 && errno == ESRCH)
 		sf_cmd_say(name, "there is no process %d", (int)pid);
 	else if (nr > 0)
-		sf_cmd_say(name, "process %d may not be read; run as root",
-			   (int)pid);
+		sf_cmd_say(name, "process %d may not be read; %s", (int)pid,
+			   geteuid() != 0 ? "run as root" :
+					    "it takes CAP_SYS_PTRACE, and "
+					    "security modules that allow it");
 	else
 		sf_cmd_say(name,
 			   "process %d has no mappings: it is a thread, "

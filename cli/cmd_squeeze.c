@@ -64,6 +64,13 @@ static int cannot_run(const struct sf_args *args, int err)
 			   "'%s' cannot be traced: %s; allow ptrace and "
 			   "seccomp (container, kernel.yama.ptrace_scope)",
 			   args->words[0], strerror(-err));
+	else if (err == -EINTR)
+		sf_cmd_say(args->name, "interrupted; '%s' is not judged",
+			   args->words[0]);
+	else if (err == -ETIMEDOUT)
+		sf_cmd_say(args->name,
+			   "'%s' does not end in time; --timeout gives it more",
+			   args->words[0]);
 	else
 		sf_cmd_say(args->name, "cannot run '%s': %s", args->words[0],
 			   strerror(-err));
@@ -73,7 +80,12 @@ static int cannot_run(const struct sf_args *args, int err)
 /* It ran, but was never squeezed. */
 static int cannot_squeeze(const struct sf_args *args, int err)
 {
-	if (err == 0)
+	if (err == -ETIME)
+		sf_cmd_say(args->name,
+			   "'%s' was killed by --timeout before it was to be "
+			   "squeezed; give it more time",
+			   args->words[0]);
+	else if (err == 0)
 		sf_cmd_say(args->name,
 			   "'%s' ended before it was to be squeezed; give a "
 			   "smaller number",
@@ -129,9 +141,11 @@ static int run_once(const struct sf_args *args,
 	if (err != 0)
 		return cannot_run(args, err);
 	if (result.nr_squeezed == 0) {
-		err = cannot_squeeze(args, result.fill_err);
+		err = result.fill_err;
+		if (err == 0 && result.timed_out)
+			err = -ETIME;
 		sf_squeeze_free(&result);
-		return err;
+		return cannot_squeeze(args, err);
 	}
 	finding = sf_squeeze_is_finding(&result);
 	turn_to_report(report);
@@ -304,7 +318,8 @@ static int make_plan(const struct sf_args *args, struct sf_squeeze_plan *plan,
 	}
 	if (args->opt[SWEEP].given &&
 	    !parse_bounds(args->opt[SWEEP].text, bounds))
-		return usage(args, "--sweep wants two numbers, as 0..64");
+		return usage(args, "--sweep wants two numbers, as 0..64, the "
+				   "second not less and at most 4096 more");
 	return SF_EXIT_FINE;
 }
 

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -172,6 +172,12 @@ static int trace(const struct sf_args *args, struct sf_trace_plan *plan)
 	return finding ? SF_EXIT_FINDING : SF_EXIT_FINE;
 }
 
+/* Also a thread has a number, of which only tgkill() can tell. */
+static bool is_process(pid_t pid)
+{
+	return syscall(SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH;
+}
+
 static int run(const struct sf_args *args)
 {
 	struct sf_trace_plan plan = {
@@ -190,7 +196,7 @@ static int run(const struct sf_args *args)
 	if (args->nr_words > 0) {
 		err = sf_program_find(args->words[0], path);
 		plan.path = path;
-	} else if (plan.pid != 0 && kill(plan.pid, 0) != 0 && errno == ESRCH) {
+	} else if (plan.pid != 0 && !is_process(plan.pid)) {
 		err = -ESRCH;
 	}
 	if (err != 0)

@@ -85,8 +85,8 @@ static uid_t second_number(char *rest)
 	return (uid_t)first_number(rest);
 }
 
-/* 0; -ESRCH: a kernel thread, or ended; -errno. */
-static int read_status(struct sf_process *p)
+/* What thread tid tells. 0; -ESRCH: a kernel thread, or ended; -errno. */
+static int read_status(struct sf_process *p, pid_t tid, uint64_t *nr_threads)
 {
 	struct sf_proc proc;
 	char path[PATH_LEN];
@@ -94,7 +94,7 @@ static int read_status(struct sf_process *p)
 	bool has_memory = false;
 	int err;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
 	err = sf_proc_open(&proc, path);
 	if (err != 0)
 		return err;
@@ -108,6 +108,8 @@ static int read_status(struct sf_process *p)
 			p->rss_len = first_number(after) * 1024;
 		else if (sf_proc_starts(line, "VmPTE:", &after))
 			p->tables_len = first_number(after) * 1024;
+		else if (sf_proc_starts(line, "Threads:", &after))
+			*nr_threads = first_number(after);
 		else
 			continue;
 		has_memory |= line[0] == 'V';
@@ -141,16 +143,44 @@ static uint64_t read_start(pid_t pid)
 	return start;
 }
 
+/* A thread of a process, not its first; 0: there is none. */
+static pid_t other_thread(pid_t pid)
+{
+	char path[PATH_LEN];
+	struct dirent *entry;
+	pid_t tid = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (dir == NULL)
+		return 0;
+	while (tid == 0 && (entry = readdir(dir)) != NULL) {
+		pid_t found = (pid_t)atol(entry->d_name);
+
+		tid = found != pid ? found : 0;
+	}
+	closedir(dir);
+	return tid;
+}
+
 /* 0; -ESRCH: not to be shown; -EACCES: not to be read. */
 static int read_process(const struct sf_process_filter *filter,
 			struct pace *pace, struct sf_process *p)
 {
-	int err = read_status(p);
+	uint64_t nr_threads = 0;
+	pid_t tid = p->pid;
+	int err = read_status(p, tid, &nr_threads);
 
+	/* A first thread that has ended has no memory; the others do. */
+	if (err == -ESRCH && nr_threads > 1) {
+		tid = other_thread(p->pid);
+		err = tid != 0 ? read_status(p, tid, &nr_threads) : -ESRCH;
+	}
 	if (err == 0 && !sf_process_passes(filter, p->pid, p->uid))
 		err = -ESRCH;
 	if (err == 0)
-		err = sf_maps_count_paced(p->pid, &p->mappings, rest, pace);
+		err = sf_maps_count_paced(tid, &p->mappings, rest, pace);
 	/* The file of a process that has just ended is empty. */
 	if (err == 0 && p->mappings == 0)
 		err = -ESRCH;

@@ -17,6 +17,7 @@
 
 #define CELL_LEN    96
 #define LABEL_LEN   30
+#define TITLE_LEN   512
 #define WORDS_WIDTH 76
 #define BOLD	    "\033[1m"
 #define RED	    "\033[31m"
@@ -184,6 +185,7 @@ void sf_out_open(struct sf_out *out, bool json)
 
 void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 {
+	char title[TITLE_LEN];
 	va_list ap;
 
 	if (out->root != NULL) {
@@ -197,8 +199,9 @@ void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 	out->section = out;
 	fputs(out->colour ? BOLD : "", stdout);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(title, sizeof(title), fmt, ap);
 	va_end(ap);
+	sf_out_text(title);
 	fputs(out->colour ? PLAIN "\n" : "\n", stdout);
 }
 
@@ -218,7 +221,8 @@ void sf_out_words(const struct sf_out *out, const char *text)
 
 		if (column > 0 && column + 1 + len > WORDS_WIDTH)
 			column = 0;
-		printf("%s%.*s", column == 0 ? "\n  " : " ", len, text);
+		fputs(column == 0 ? "\n  " : " ", stdout);
+		sf_out_bytes(text, (size_t)len);
 		column += len + (column > 0);
 		text += len;
 		text += strspn(text, " ");
@@ -232,10 +236,13 @@ void sf_out_value(struct sf_out *out, const char *key, const char *label,
 {
 	char buf[CELL_LEN];
 
-	if (out->root != NULL)
+	if (out->root != NULL) {
 		put(out, out->section, key, cell_json(&cell));
-	else
-		printf("  %-*s %s\n", LABEL_LEN, label, cell_text(&cell, buf));
+		return;
+	}
+	printf("  %-*s ", LABEL_LEN, label);
+	sf_out_text(cell_text(&cell, buf));
+	putchar('\n');
 }
 
 void sf_out_top(struct sf_out *out, const char *key, struct sf_cell cell)
@@ -279,8 +286,9 @@ static void print_cell(const struct sf_out *out, const struct sf_cell *cell,
 	int pad = width - (int)strlen(text);
 
 	pad = pad > 0 ? pad : 0;
-	printf("  %*s%s%s%s%*s", right ? pad : 0, "", red ? RED : "", text,
-	       red ? PLAIN : "", right ? 0 : pad, "");
+	printf("  %*s%s", right ? pad : 0, "", red ? RED : "");
+	sf_out_text(text);
+	printf("%s%*s", red ? PLAIN : "", right ? 0 : pad, "");
 }
 
 static int wider(int width, const char *text)

@@ -76,6 +76,13 @@ struct sf_cell sf_cell_mark(struct sf_cell cell, bool bad);
 /* "1.5 MiB" into buf; returns buf. */
 char *sf_out_size_text(uint64_t len, char *buf, size_t buf_len);
 
+/*
+ * To standard output, a "?" for each byte that is no part of a character or
+ * would steer a terminal. All text that is not JSON goes through here.
+ */
+void sf_out_text(const char *text);
+void sf_out_bytes(const char *text, size_t len);
+
 void sf_out_open(struct sf_out *out, bool json);
 void sf_out_section(struct sf_out *out, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

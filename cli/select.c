@@ -58,7 +58,8 @@ static int parse_list(const char *name, const char *option, const char *list,
 		if (out[nr] < 0) {
 			sf_cmd_say(name, "--%s: '%s' is %s; see '%s --help'",
 				   option, part,
-				   nr == SF_SELECT_MAX ? "one too many" :
+				   nr == SF_SELECT_MAX ?
+					   "one too many, of 64 at most" :
 				   parse == parse_pid ? "not a process number" :
 							"not a user",
 				   name);

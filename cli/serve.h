@@ -22,9 +22,10 @@ int sf_serve_http(struct sf_metrics *metrics, const char *name, int socket_fd,
 
 /*
  * Write the text to a file that is there in whole or not at all ("-": standard
- * output), every so many seconds (0: once). 0 or -errno.
+ * output), every so many seconds (0: once). 0, or -errno after a
+ * message when that fails at first; later it is said, and tried again.
  */
-int sf_serve_file(struct sf_metrics *metrics, const char *path,
-		  unsigned seconds, int signal_fd);
+int sf_serve_file(struct sf_metrics *metrics, const char *name,
+		  const char *path, unsigned seconds, int signal_fd);
 
 #endif

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd.h"
+
 static int write_all(int fd, const char *text, size_t len)
 {
 	while (len > 0) {
@@ -34,12 +36,22 @@ static mode_t usual_mode(void)
 	return 0666 & ~mask;
 }
 
+/* Renaming takes the place of whatever is there, also of /dev/null. */
+static bool is_other(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* node_exporter reads *.prom: the name that it has meanwhile is none. */
 static int replace(const char *path, const char *text, size_t len)
 {
 	char *beside;
 	int fd, err;
 
+	if (is_other(path))
+		return -EEXIST;
 	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkstemp(beside);
@@ -75,14 +87,37 @@ static int write_once(struct sf_metrics *metrics, const char *path)
 	return err;
 }
 
-int sf_serve_file(struct sf_metrics *metrics, const char *path,
-		  unsigned seconds, int signal_fd)
+static void say(const char *name, const char *path, int err)
+{
+	if (err == -EEXIST)
+		sf_cmd_say(name,
+			   "'%s' is there and is no regular file; give "
+			   "another, or - for standard output",
+			   path);
+	else
+		sf_cmd_say(name,
+			   "cannot write '%s': %s; give a file in a folder "
+			   "that may be written",
+			   path, strerror(-err));
+}
+
+/* What fails later need not last: a full disk is emptied. */
+int sf_serve_file(struct sf_metrics *metrics, const char *name,
+		  const char *path, unsigned seconds, int signal_fd)
 {
 	struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
-	int err = write_once(metrics, path);
+	int first = write_once(metrics, path);
+	int last = first;
 
-	while (err == 0 && seconds > 0 &&
-	       poll(&wait, 1, (int)seconds * 1000) == 0)
-		err = write_once(metrics, path);
-	return err;
+	if (first != 0)
+		say(name, path, first);
+	while (first == 0 && seconds > 0 &&
+	       poll(&wait, 1, (int)seconds * 1000) == 0) {
+		int err = write_once(metrics, path);
+
+		if (err != 0 && err != last)
+			say(name, path, err);
+		last = err;
+	}
+	return first;
 }

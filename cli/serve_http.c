@@ -20,6 +20,7 @@
 #define FRESH_SECONDS	1.0
 #define NR_CONNECTIONS	64
 #define TIMEOUT_SECONDS 10
+#define POLL_MS		1000
 
 const bool sf_serve_http_built = true;
 
@@ -111,7 +112,6 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
 
 	(void)version;
 	(void)upload;
-	*upload_len = 0; /* a body is of no interest */
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return MHD_queue_response(connection,
 					  MHD_HTTP_METHOD_NOT_ALLOWED,
@@ -119,6 +119,11 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
 	/* Answered at once, the connection would be closed. */
 	if (*state == NULL) {
 		*state = server;
+		return MHD_YES;
+	}
+	/* A body is of no interest; only what follows it can be answered. */
+	if (*upload_len > 0) {
+		*upload_len = 0;
 		return MHD_YES;
 	}
 	if (strcmp(url, "/metrics") == 0)
@@ -164,7 +169,11 @@ static void drop_pages(struct server *server)
 	drop_page(server->failed);
 }
 
-/* Until a signal comes. 0 or -errno. */
+/*
+ * Until a signal comes. 0 or -errno. With all connections open, libmicrohttpd
+ * does not wait for more, and takes that up in the next MHD_run() only, of
+ * which nothing tells: we look ourselves.
+ */
 static int serve(struct MHD_Daemon *daemon, int signal_fd)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
@@ -176,10 +185,10 @@ static int serve(struct MHD_Daemon *daemon, int signal_fd)
 
 	while (wait[0].revents == 0) {
 		MHD_UNSIGNED_LONG_LONG ms;
-		int timeout = -1;
+		int timeout = POLL_MS;
 
-		if (MHD_get_timeout(daemon, &ms) == MHD_YES)
-			timeout = ms < 1000 ? (int)ms : 1000;
+		if (MHD_get_timeout(daemon, &ms) == MHD_YES && ms < POLL_MS)
+			timeout = (int)ms;
 		if (poll(wait, 2, timeout) < 0 && errno != EINTR)
 			return -errno;
 		if (MHD_run(daemon) != MHD_YES)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/random.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,28 +39,28 @@ static void kill_all(const struct sf_squeeze *run)
 			kill((pid_t)i, SIGKILL);
 }
 
-/* Until the program has ended, and then what it left behind. */
+/*
+ * Until the program has ended, and then what it left behind. Whoever became us
+ * by exec() may have children of its own; those are not waited for.
+ */
 static void follow(struct sf_squeeze *run)
 {
 	int status;
 	pid_t tid;
 
 	for (;;) {
-		tid = waitpid(-1, &status, __WALL);
-		if (tid < 0 && errno != EINTR)
+		bool done = run->ended && run->tasks.nr == 0;
+
+		tid = waitpid(-1, &status, __WALL | (done ? WNOHANG : 0));
+		if (tid == 0 || (tid < 0 && errno != EINTR))
 			break;
-		if (timed_out && !run->result->timed_out) {
-			run->result->timed_out = true;
-			kill_all(run);
-		}
-		if (tid < 0)
-			continue;
-		if (WIFSTOPPED(status)) {
+		if (tid > 0 && WIFSTOPPED(status))
 			sf_squeeze_stopped(run, tid, status);
-			continue;
-		}
-		sf_squeeze_ended(run, tid, status);
-		if (run->ended)
+		else if (tid > 0)
+			sf_squeeze_ended(run, tid, status);
+		if (timed_out && !run->ended)
+			run->result->timed_out = true;
+		if (timed_out || run->ended)
 			kill_all(run);
 	}
 }
@@ -107,13 +108,15 @@ static int trace(struct sf_squeeze *run, const int go[2], const int *err)
 	return result != 0 ? result : *err;
 }
 
+/* Again each second after: one that comes just before waitpid() is missed. */
 static void set_timeout(unsigned seconds)
 {
+	struct itimerval timer = { { 1, 0 }, { (time_t)seconds, 0 } };
 	struct sigaction action = { .sa_handler = note_timeout };
 
 	timed_out = 0;
 	sigaction(SIGALRM, &action, NULL);
-	alarm(seconds);
+	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 /* Fork, trace; keys that interrupt are for the program. */
@@ -133,7 +136,7 @@ static int run_child(struct sf_squeeze *run, const int go[2], int *err)
 	sigaction(SIGQUIT, &ignore, &before[1]);
 	set_timeout(run->plan->timeout);
 	result = trace(run, go, err);
-	alarm(0);
+	set_timeout(0);
 	sigaction(SIGINT, &before[0], NULL);
 	sigaction(SIGQUIT, &before[1], NULL);
 	return result;
@@ -153,7 +156,7 @@ int sf_squeeze_run(const struct sf_squeeze_plan *plan,
 	if (code == 0) {
 		if (getrandom(&run.mark, sizeof(run.mark), 0) < 0)
 			run.mark = (uint64_t)getpid() << 32 | 1;
-		run.deadline = sf_squeeze_seconds() + (time_t)plan->nr;
+		run.deadline = sf_squeeze_seconds() + (double)plan->nr;
 		code = run_child(&run, go, err);
 		close(go[0]);
 		close(go[1]);

@@ -153,8 +153,11 @@ static void print_stacks(const struct sf_out *out,
 			 sf_filter_name(groups[i].nr), groups[i].times,
 			 groups[i].times == 1 ? "" : "s");
 		sf_out_heading(out, title);
-		for (size_t k = 0; k < where->nr; k++)
-			printf("  %s\n", where->frame[k]);
+		for (size_t k = 0; k < where->nr; k++) {
+			printf("  ");
+			sf_out_text(where->frame[k]);
+			putchar('\n');
+		}
 	}
 }
 

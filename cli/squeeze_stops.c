@@ -11,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fill_other.h"
@@ -18,12 +19,12 @@
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
-time_t sf_squeeze_seconds(void)
+double sf_squeeze_seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void resume(pid_t tid, enum __ptrace_request how, int sig)

@@ -13,8 +13,6 @@
 #ifndef SF_CLI_SQUEEZE_STOPS_H
 #define SF_CLI_SQUEEZE_STOPS_H
 
-#include <time.h>
-
 #include "squeeze.h"
 #include "tasks.h"
 
@@ -24,11 +22,11 @@ struct sf_squeeze {
 	struct sf_tasks tasks;
 	pid_t pid;	 /* of the program */
 	uint64_t mark;	 /* of our own calls */
-	time_t deadline; /* for SF_SQUEEZE_AFTER */
+	double deadline; /* for SF_SQUEEZE_AFTER */
 	bool ended;
 };
 
-time_t sf_squeeze_seconds(void);
+double sf_squeeze_seconds(void);
 
 /* A thread stopped: look, and let it go on. */
 void sf_squeeze_stopped(struct sf_squeeze *run, pid_t tid, int status);

@@ -54,8 +54,11 @@ static void event_text(const struct sf_trace_report *report,
 	putchar('\n');
 	if (event->where_alike)
 		printf("    (a stack that begins alike)\n");
-	for (size_t i = 0; event->where != NULL && i < event->where->nr; i++)
-		printf("    %s\n", event->where->frame[i]);
+	for (size_t i = 0; event->where != NULL && i < event->where->nr; i++) {
+		printf("    ");
+		sf_out_text(event->where->frame[i]);
+		putchar('\n');
+	}
 	fflush(stdout);
 }
 
@@ -209,8 +212,11 @@ static void print_stacks(const struct sf_out *out,
 				 "Stack of %s, %" PRIu64 " time%s", group->call,
 				 group->times, group->times == 1 ? "" : "s");
 		sf_out_heading(out, title);
-		for (size_t k = 0; k < group->where.nr; k++)
-			printf("  %s\n", group->where.frame[k]);
+		for (size_t k = 0; k < group->where.nr; k++) {
+			printf("  ");
+			sf_out_text(group->where.frame[k]);
+			putchar('\n');
+		}
 	}
 }
 

@@ -197,11 +197,26 @@ umask=$(umask)
 grep -q '^surefree_build_info{version="[0-9.]*"} 1$' s.prom ||
 	fail "the file is not whole"
 
+# What is there and no file stays.
+mkfifo pipe && ln -s s.prom link && mkdir folder || exit 1
+for other in pipe link folder; do
+	refused 3 "'$other' is there and is no regular file; give" -o $other
+done
+if [ ! -p pipe ] || [ ! -h link ]; then
+	fail "takes the place of what is no file"
+fi
+rm -r pipe link folder
+
 "$surefree" export -o "$scratch/s.prom" -i 1 2>"$err" 7>&- 8<&- &
 exporter=$!
 pids="$pids $exporter"
 within 30 grep -q '^surefree_scrapes_total [^1]' s.prom ||
 	fail "the file is written once"
+# A write that fails is not the end.
+rm s.prom && mkdir s.prom || exit 1
+within 30 grep -q 'is no regular file' "$err" || fail "no word of a failure"
+rmdir s.prom
+within 30 test -f s.prom || fail "does not try again"
 kill $exporter
 status=0
 wait $exporter || status=$?
@@ -260,6 +275,8 @@ get /other
 [ "$got" = 404 ] || fail "/other: $got"
 get /metrics -X POST -d x
 [ "$got" = 405 ] || fail "POST: $got"
+get /metrics -X GET -d x
+[ "$got" = 200 ] || fail "GET with a body: $got"
 get /metrics -I
 [ "$got" = 200 ] || fail "HEAD: $got"
 refused 3 "cannot listen on ${url#http://}: Address already in use; --listen" \
@@ -276,6 +293,19 @@ done
 looks=$(($(value surefree_scrapes_total) - before))
 [ $looks -le $(($(date +%s) - start + 1)) ] ||
 	fail "$looks looks for 100 requests"
+
+# It answers again when all connections were taken and are given back.
+if command -v python3 >/dev/null; then
+	python3 - "${url##*:}" 2>"$err" <<'EOF' || fail "70 connections"
+import socket, sys
+taken = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+    for i in range(70)]
+taken[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+assert taken[0].recv(9) == b"HTTP/1.1 "
+EOF
+	get /
+	[ "$got" = 200 ] || fail "after 70 connections: $got"
+fi
 
 # Rights are gone, and it goes on.
 if [ "${sources%% *}" = bpf ]; then

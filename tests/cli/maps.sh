@@ -62,6 +62,18 @@ explained() {
 	end
 }
 
+# Names do not steer a terminal, and JSON is JSON.
+name=$(printf 'b\303\244\033]0;x\007\377')
+cp "$victim" "$scratch/$name"
+begin "$scratch/$name" threads 1
+run "$surefree" maps "$pid"
+expect_status 0 "maps of an odd name"
+LC_ALL=C grep -q '[[:cntrl:]]' "$out" && fail "a control character in text"
+grep -q "$(printf 'b\303\244?]0;x??')" "$out" || fail "not its name in text"
+run "$surefree" maps --json "$pid"
+expect_json 'd["maps"]["command"][0]' b
+end
+
 explained threads 100 thread_guards thread_stack 100
 explained fibers 1000 fiber_guards fiber_stack 1000
 explained commit 500 commit_pattern reserved 490
@@ -162,6 +174,9 @@ run "$surefree" maps
 expect_status 2 "no process"
 run "$surefree" maps x
 expect_status 2 "process x"
+run "$surefree" maps $$ --json
+expect_status 2 "an option behind the process"
+grep -q "'--json' comes behind the process" "$err" || fail "not said"
 run "$surefree" maps 999999999
 expect_status 3 "no such process"
 [ "$(wc -l <"$err")" -eq 1 ] || fail "not one line"

@@ -87,6 +87,27 @@ for source in $sources; do
 	expect_json "[x['pid'] for x in $p].count($hold_pid)" 1
 done
 
+# A process whose first thread has ended is still one.
+python3 -c 'import ctypes, os, threading, time
+threading.Thread(target=lambda: time.sleep(10)).start()
+nr = {"x86_64": 60, "aarch64": 93}.get(os.uname().machine)
+nr and ctypes.CDLL(None).syscall(nr, 0)' &
+headless=$!
+end=$(($(date +%s) + 5))
+until grep -q '^State:.Z' "/proc/$headless/status" ||
+	[ "$(date +%s)" -ge $end ]; do
+	:
+done
+if grep -q '^State:.Z' "/proc/$headless/status"; then
+	for source in $sources; do
+		ps -p "$headless" --source "$source"
+		expect_status 0 "no first thread, by $source"
+		expect_json "${only}['mappings'] > 10" True
+	done
+fi
+kill -KILL "$headless" 2>/dev/null
+wait "$headless"
+
 # Sorting and selecting.
 ps
 expect_json "[x['mappings'] for x in $p] == \

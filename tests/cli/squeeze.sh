@@ -158,6 +158,21 @@ expect_status 1 "the report in words"
 grep -q '^Refused calls' "$err" || fail "no report on stderr"
 [ ! -s "$out" ] || fail "a report on stdout"
 
+# Children that the shell had before it became us are not waited for.
+start=$(date +%s)
+# shellcheck disable=SC2016 # for that shell
+run sh -c 'sleep 30 >/dev/null 2>&1 & echo $! >"$1"; exec "$2" squeeze -- true' \
+	sh "$scratch/child" "$surefree"
+kill "$(cat "$scratch/child")"
+[ $(($(date +%s) - start)) -lt 25 ] || fail "waits for the child of a shell"
+
+# So many seconds are no fewer, and who was killed did not end.
+run "$surefree" squeeze --after 1 -- "$victim" spare "$limit"
+expect_status 3 "--after 1 of a short program"
+run "$surefree" squeeze --after 20 -t 1 -- sleep 30
+expect_status 3 "-t 1"
+grep -q 'was killed by --timeout' "$err" || fail "-t 1: no word of it"
+
 # Usage, and what cannot be.
 for words in '' '--sweep 5 true' '--sweep 5..1 true' '--sweep 1..2 -n 3 true' \
 	'--after 1 --at-call 2 true'; do

@@ -240,4 +240,17 @@ fi
 run "$surefree" trace -t 1
 could_not && fail "all: cannot"
 grep -q '^traced all processes' "$out" || fail "-t: no end"
+# A thread is not a process.
+if command -v python3 >/dev/null; then
+	run python3 -c 'import subprocess, sys, threading
+end = threading.Event()
+thread = threading.Thread(target=end.wait)
+thread.start()
+status = subprocess.call([sys.argv[1], "trace", "-t", "1", "-p",
+    str(thread.native_id)])
+end.set()
+sys.exit(status)' "$surefree"
+	expect_status 3 "trace -p of a thread"
+	grep -q 'No such process' "$err" || fail "-p of a thread: not said"
+fi
 exit 0
