@@ -138,8 +138,9 @@ static bool turn_to_report(const struct sf_args *args,
 	return true;
 }
 
-static int trace(const struct sf_args *args, struct sf_trace_plan *plan)
+static int trace(const struct sf_args *args, const struct sf_trace_plan *given)
 {
+	struct sf_trace_plan plan = *given;
 	struct job job = { .args = args };
 	struct sf_trace_report *report = &job.report;
 	struct sf_trace_result result;
@@ -150,14 +151,14 @@ static int trace(const struct sf_args *args, struct sf_trace_plan *plan)
 	report->json = args->json;
 	report->splits = args->opt[SPLITS].given;
 	report->live = !args->opt[SUMMARY].given && !report->splits;
-	plan->take = take;
-	plan->ready = ready;
-	plan->arg = &job;
+	plan.take = take;
+	plan.ready = ready;
+	plan.arg = &job;
 	sf_trace_report_open(report);
 	if (args->opt[PTRACE].given)
-		err = sf_trace_ptrace(plan, &result);
+		err = sf_trace_ptrace(&plan, &result);
 	else
-		err = sf_trace_bpf(plan, &result, &why);
+		err = sf_trace_bpf(&plan, &result, &why);
 	if (err != 0)
 		sf_trace_groups_free(&report->groups);
 	if (why != NULL)
@@ -165,7 +166,7 @@ static int trace(const struct sf_args *args, struct sf_trace_plan *plan)
 	if (err != 0)
 		return cannot_run(args, err);
 	finding = report->refused > 0;
-	if (sf_trace_report_close(report, plan, &result) != 0) {
+	if (sf_trace_report_close(report, &plan, &result) != 0) {
 		sf_cmd_say(args->name, "out of memory; free some");
 		return SF_EXIT_CANNOT;
 	}
