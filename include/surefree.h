@@ -32,7 +32,9 @@
  * main() and after exit handlers have run. After fork() both processes go on
  * as usual, also when other threads were in the middle of a call. None may be
  * called from a signal handler, and none in a child made by vfork(), _Fork()
- * or a bare clone(). The library stays loaded after dlclose().
+ * or a bare clone(). A handler may call fork(), also if it interrupted a call:
+ * the child of a process with several threads then calls none of these. The
+ * library stays loaded after dlclose().
  *
  * Linux 5.4 or newer, 64-bit, x86_64 and aarch64. Traps and guards need 6.13.
  */

@@ -2,8 +2,6 @@
 /* Choosing a mode, see mode.h. */
 #include "malloc/mode.h"
 
-#include <pthread.h>
-
 #include "base/option.h"
 #include "malloc/fenced.h"
 #include "malloc/hardened.h"
@@ -12,6 +10,7 @@
 #include "malloc/random.h"
 #include "malloc/report.h"
 #include "malloc/stacks.h"
+#include "vm/fork.h"
 
 const struct sf_mode *sf_mode;
 
@@ -51,6 +50,13 @@ static void fork_child(void)
 	fork_parent();
 }
 
+static const struct sf_fork_layer fork_layer = {
+	.prepare = prepare_fork,
+	.parent = fork_parent,
+	.child = fork_child,
+	.child_as_is = sf_random_fork_child,
+};
+
 void sf_mode_start(void)
 {
 	sf_state_init();
@@ -59,7 +65,7 @@ void sf_mode_start(void)
 	sf_heap_init();
 	if (sf_mode == NULL)
 		return;
-	pthread_atfork(prepare_fork, fork_parent, fork_child);
+	sf_fork_set_layer(SF_FORK_MODE, &fork_layer);
 	if (wants_stacks()) {
 		sf_stacks_init();
 		sf_origin_init();

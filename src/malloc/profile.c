@@ -3,7 +3,6 @@
 #include "malloc/profile.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 #include "malloc/profile_file.h"
 #include "malloc/samples.h"
 #include "vm/account.h"
+#include "vm/fork.h"
 
 #define PATH_LEN 4096
 
@@ -308,12 +308,17 @@ static void unlock_all(void)
 	sf_lock_release(&control_lock, SF_RANK_CONTROL);
 }
 
+static const struct sf_fork_layer fork_layer = {
+	.prepare = lock_all,
+	.parent = unlock_all,
+	.child = unlock_all,
+};
+
 void sf_profile_start(void)
 {
 	bool has_signal;
 
-	/* Registered last, so it locks first. */
-	pthread_atfork(lock_all, unlock_all, unlock_all);
+	sf_fork_set_layer(SF_FORK_PROFILE, &fork_layer);
 	sf_state_init();
 	has_signal = sf_option(SF_OPTION_PROFILE_SIGNAL) != 0;
 	if (!has_signal && sf_option(SF_OPTION_PROFILE) == 0)

@@ -94,6 +94,8 @@ static struct sf_heap *new_heap(void)
 	return heap;
 }
 
+static const struct sf_fork_layer fork_layer;
+
 static void end_thread(void *arg);
 
 static void init_locked(void)
@@ -117,6 +119,7 @@ void sf_heap_init(void)
 	if (sf_heap_is_ready())
 		return;
 	sf_state_init();
+	sf_fork_set_layer(SF_FORK_MALLOC, &fork_layer);
 	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
 	if (!atomic_load_explicit(&is_ready, memory_order_relaxed))
 		init_locked();
@@ -311,7 +314,7 @@ static void give_up(struct sf_heap *heap)
 	set_up(heap, nr_born_stops);
 }
 
-/* Without signals: a handler may fork(), which takes all of these locks. */
+/* Without signals: the child that a handler forks could not go on. */
 static void end_thread(void *arg)
 {
 	struct sf_heap *heap = arg;
@@ -385,21 +388,28 @@ static void fork_child(void)
 	sf_heap_resume_all();
 }
 
-void sf_threads_start(void)
+/* Others may wait for its heap, which it can't leave in a handler. */
+static bool is_busy(void)
 {
-	static _Atomic bool done;
+	const struct sf_heap *heap = sf_heap_own;
 
-	if (atomic_exchange(&done, true))
-		return;
-	/* In this order: heaps are stopped before regions freeze. */
-	sf_fork_init();
-	pthread_atfork(prepare_fork, fork_parent, fork_child);
-	sf_mode_start();
-	sf_profile_start();
+	/* Relaxed: this thread's own. */
+	return heap != &sf_heap_common &&
+	       atomic_load_explicit(&heap->busy, memory_order_relaxed) != 0;
 }
 
+static const struct sf_fork_layer fork_layer = {
+	.prepare = prepare_fork,
+	.parent = fork_parent,
+	.child = fork_child,
+	.is_inside = is_busy,
+};
+
 /* At load, before there is anything to hold: fork() may come at any time. */
-__attribute__((constructor)) static void at_load(void)
+__attribute__((constructor)) static void start(void)
 {
-	sf_threads_start();
+	sf_fork_set_layer(SF_FORK_MALLOC, &fork_layer);
+	sf_fork_init();
+	sf_mode_start();
+	sf_profile_start();
 }

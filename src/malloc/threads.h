@@ -15,12 +15,6 @@ struct sf_slab *sf_threads_adopt(struct sf_heap *heap, unsigned class);
 /* Make a slab of a thread that ended the heap's. False: it was not left. */
 bool sf_threads_adopt_slab(struct sf_heap *heap, struct sf_slab *slab);
 
-/*
- * Register for fork(), and begin what options ask for. Called when the library
- * is loaded; earlier by who must register after it. Later calls do nothing.
- */
-void sf_threads_start(void);
-
 /* All heaps ever made, one after the other; some have no thread. */
 struct sf_heap *sf_threads_first(void);
 

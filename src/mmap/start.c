@@ -81,7 +81,7 @@ void sf_mmap_start(void)
 	if (!sf_option(SF_OPTION_MMAP))
 		return;
 	sf_fork_init();
-	sf_fork_set_layer(&fork_layer);
+	sf_fork_set_layer(SF_FORK_MMAP, &fork_layer);
 	sf_alter_prepare();
 	sf_rescue_prepare();
 	open_region();

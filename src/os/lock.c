@@ -35,6 +35,8 @@ static void rank_leave(enum sf_rank rank)
 }
 #endif
 
+_Thread_local unsigned sf_lock_depth __attribute__((tls_model("initial-exec")));
+
 void sf_lock_wait(_Atomic uint32_t *word, uint32_t value)
 {
 	sf_sys(__NR_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)value, 0, 0,
@@ -81,6 +83,7 @@ void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank)
 
 	if (sf_lock_owns_all())
 		return;
+	sf_lock_enter();
 	rank_enter(rank);
 	if (SF_UNLIKELY(!atomic_compare_exchange_strong_explicit(
 		    &lock->word, &expected, 1, memory_order_acquire,
@@ -98,4 +101,5 @@ void sf_lock_release(struct sf_lock *lock, enum sf_rank rank)
 						 memory_order_release) == 2))
 		sf_sys(__NR_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1, 0,
 		       0, 0);
+	sf_lock_leave();
 }

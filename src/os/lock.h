@@ -39,6 +39,26 @@ void sf_lock_own_all(void);
 void sf_lock_disown_all(void);
 bool sf_lock_owns_all(void);
 
+/*
+ * What this thread has of locks, from before it asks for one until after it
+ * let go, and of work that others wait for. A signal handler that finds some
+ * has interrupted the library.
+ */
+extern _Thread_local unsigned sf_lock_depth
+	__attribute__((tls_model("initial-exec")));
+
+static inline void sf_lock_enter(void)
+{
+	sf_lock_depth++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void sf_lock_leave(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	sf_lock_depth--;
+}
+
 void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank);
 void sf_lock_release(struct sf_lock *lock, enum sf_rank rank);
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
-#include "preload/thread_stacks.h"
+#include "vm/fork.h"
 
 typedef void handler_fn(void);
 typedef int register_fn(handler_fn *prepare, handler_fn *parent,
@@ -40,8 +40,8 @@ static register_fn *find_real(void)
 SF_EXPORT int __register_atfork(handler_fn *prepare, handler_fn *parent,
 				handler_fn *child, void *dso)
 {
-	/* Our own come in the order of their locks. */
+	/* Not from within: there it is our own that are registered. */
 	if (dso != __dso_handle)
-		sf_thread_stacks_init();
+		sf_fork_init();
 	return find_real()(prepare, parent, child, dso);
 }

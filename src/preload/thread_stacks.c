@@ -3,14 +3,13 @@
 #include "preload/thread_stacks.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "base/option.h"
 #include "malloc/malloc.h"
-#include "malloc/threads.h"
 #include "os/probe.h"
 #include "os/signals.h"
 #include "os/sys.h"
+#include "vm/fork.h"
 #include "vm/range.h"
 #include "vm/release.h"
 #include "vm/stack.h"
@@ -42,9 +41,9 @@ static _Thread_local struct sf_thread_stack *own
 	__attribute__((tls_model("initial-exec")));
 
 /*
- * fork() takes this lock, the regions' and malloc's, and may be called by any
- * signal handler. So whoever takes one of them here holds signals back, from
- * before the first to after the last.
+ * Whoever takes this lock, a region's or malloc's here holds signals back, from
+ * before the first to after the last: a handler may fork(), and its child shall
+ * find none held.
  */
 static void lock_table(void)
 {
@@ -415,54 +414,40 @@ static void leave_all_locked(void)
 	set_first(&ended, NULL);
 }
 
-static uint64_t fork_signals; /* of the thread that forks */
-
-static void fork_prepare(void)
+static void fork_child_as_is(void)
 {
-	uint64_t mask = sf_signals_block();
-
-	lock_table();
-	fork_signals = mask;
-}
-
-static void fork_parent(void)
-{
-	uint64_t mask = fork_signals;
-
-	unlock_table();
-	sf_signals_restore(mask);
+	is_forked = true;
+	if (own != NULL)
+		atomic_store_explicit(&own->tid, own_tid(),
+				      memory_order_relaxed);
 }
 
 static void fork_child(void)
 {
-	is_forked = true;
+	fork_child_as_is();
 	leave_all_locked();
 	if (own != NULL) {
 		insert_locked(own);
-		atomic_store_explicit(&own->tid, own_tid(),
-				      memory_order_relaxed);
 		/* Another key's destructor may have forked. */
 		if (own->ended && own->detached)
 			queue_locked(own);
 	}
-	fork_parent();
+	unlock_table();
 }
+
+static const struct sf_fork_layer fork_layer = {
+	.prepare = lock_table,
+	.parent = unlock_table,
+	.child = fork_child,
+	.child_as_is = fork_child_as_is,
+};
 
 bool sf_thread_stacks_forked(void)
 {
 	return is_forked;
 }
 
-static void register_handlers(void)
-{
-	/* The others take their locks after this one. */
-	sf_threads_start();
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
-
 void sf_thread_stacks_init(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, register_handlers);
+	sf_fork_set_layer(SF_FORK_THREADS, &fork_layer);
 }

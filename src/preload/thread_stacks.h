@@ -16,7 +16,7 @@
  * A stack is found by any address in it, as a pthread_t is. One lock protects
  * the table; nothing is called and no system call made under it. The records
  * are blocks of malloc, which needs no spare mapping. Whoever takes the lock
- * holds signals back: handlers may fork().
+ * holds signals back: the child of a handler that forks must not find it held.
  */
 #ifndef SF_PRELOAD_THREAD_STACKS_H
 #define SF_PRELOAD_THREAD_STACKS_H

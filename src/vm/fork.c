@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "os/lock.h"
+#include "os/signals.h"
 #include "vm/keep.h"
 #include "vm/region.h"
 #include "vm/state.h"
@@ -52,22 +53,13 @@ static void lock_when_idle(size_t nr)
 	}
 }
 
-static const struct sf_fork_layer *layer;
-
-void sf_fork_set_layer(const struct sf_fork_layer *new_layer)
-{
-	layer = new_layer;
-}
-
 /* Regions whose locks are held. Another handler may add one meanwhile. */
 static size_t nr_locked;
 
-static void prepare(void)
+static void freeze(void)
 {
 	size_t nr;
 
-	if (layer != NULL)
-		layer->prepare();
 	/* No region appears, and no two threads fork, while this is held. */
 	sf_state_lock();
 	nr = sf_state_nr_regions();
@@ -81,7 +73,7 @@ static void prepare(void)
 	sf_lock_own_all();
 }
 
-static void resume(void)
+static void thaw(void)
 {
 	size_t nr;
 
@@ -97,24 +89,103 @@ static void resume(void)
 	sf_state_unlock();
 }
 
+/* Threads that were at work do not exist here. */
+static void end_operations(void)
+{
+	for (size_t i = 0; i < nr_locked; i++)
+		atomic_store_explicit(&sf_state_region(i)->nr_busy, 0,
+				      memory_order_relaxed);
+}
+
+/*
+ * Layers
+ */
+
+static _Atomic(const struct sf_fork_layer *) layers[SF_NR_FORK_LEVELS];
+
+void sf_fork_set_layer(enum sf_fork_level level,
+		       const struct sf_fork_layer *layer)
+{
+	atomic_store(&layers[level], layer);
+}
+
+/* The fork() that this thread is in. */
+static _Thread_local struct {
+	const struct sf_fork_layer *layers[SF_NR_FORK_LEVELS];
+	uint64_t signals;
+	bool as_is; /* nothing is locked */
+} mine __attribute__((tls_model("initial-exec")));
+
+/* Whether the caller interrupted an operation of its thread, or a fork(). */
+static bool is_inside(void)
+{
+	const struct sf_fork_layer *layer;
+
+	if (sf_lock_depth > 0)
+		return true;
+	for (int i = 0; i < SF_NR_FORK_LEVELS; i++) {
+		layer = atomic_load(&layers[i]);
+		if (layer != NULL && layer->is_inside != NULL &&
+		    layer->is_inside())
+			return true;
+	}
+	return false;
+}
+
+static void prepare(void)
+{
+	uint64_t signals = sf_signals_block();
+
+	mine.signals = signals;
+	mine.as_is = is_inside();
+	if (mine.as_is)
+		return;
+	for (int i = 0; i < SF_NR_FORK_LEVELS; i++) {
+		mine.layers[i] = atomic_load(&layers[i]);
+		if (mine.layers[i] != NULL)
+			mine.layers[i]->prepare();
+	}
+	freeze();
+}
+
 static void parent(void)
 {
-	resume();
-	if (layer != NULL)
-		layer->parent();
+	uint64_t signals = mine.signals;
+
+	if (!mine.as_is) {
+		thaw();
+		for (int i = SF_NR_FORK_LEVELS - 1; i >= 0; i--)
+			if (mine.layers[i] != NULL)
+				mine.layers[i]->parent();
+	}
+	sf_signals_restore(signals);
+}
+
+static void child_as_is(void)
+{
+	const struct sf_fork_layer *layer;
+
+	for (int i = 0; i < SF_NR_FORK_LEVELS; i++) {
+		layer = atomic_load(&layers[i]);
+		if (layer != NULL && layer->child_as_is != NULL)
+			layer->child_as_is();
+	}
 }
 
 static void child(void)
 {
-	size_t nr = sf_state_nr_regions();
+	uint64_t signals = mine.signals;
 
-	/* Threads that were at work do not exist here. */
-	for (size_t i = 0; i < nr; i++)
-		atomic_store_explicit(&sf_state_region(i)->nr_busy, 0,
-				      memory_order_relaxed);
-	resume();
-	if (layer != NULL)
-		layer->child();
+	if (mine.as_is) {
+		child_as_is();
+	} else {
+		end_operations();
+		thaw();
+		for (int i = SF_NR_FORK_LEVELS - 1; i >= 0; i--)
+			if (mine.layers[i] != NULL)
+				mine.layers[i]->child();
+	}
+	sf_signals_restore(signals);
 }
 
 void sf_fork_init(void)

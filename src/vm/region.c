@@ -372,6 +372,7 @@ void sf_region_unlock(struct sf_region *region)
 
 void sf_region_unlock_busy(struct sf_region *region)
 {
+	sf_lock_enter();
 	/* Relaxed: changed under lock only; fork() reads it under lock. */
 	atomic_fetch_add_explicit(&region->nr_busy, 1, memory_order_relaxed);
 	sf_lock_release(&region->lock, SF_RANK_REGION);
@@ -386,6 +387,7 @@ void sf_region_unlock_idle(struct sf_region *region)
 	sf_lock_release(&region->lock, SF_RANK_REGION);
 	if (SF_UNLIKELY(wake))
 		sf_lock_wake_all(&region->nr_busy);
+	sf_lock_leave();
 }
 
 void sf_region_check(struct sf_region *region)
