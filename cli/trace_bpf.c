@@ -221,6 +221,8 @@ static void follow(struct trace *trace, struct ring_buffer *ring, int fd,
 		poll(wait, 2, POLL_MS);
 		sf_limit_mappings(&trace->limit);
 		ring_buffer__consume(ring);
+		if (trace->stacks.code != NULL)
+			sf_code_read(trace->stacks.code);
 		sf_stacks_refresh(&trace->stacks);
 		if (trace->plan->timeout != 0 &&
 		    time(NULL) - start >= (time_t)trace->plan->timeout) {
@@ -276,6 +278,9 @@ static int run(struct trace *trace, struct ring_buffer *ring,
 			err = -errno;
 		sf_stacks_changed(&trace->stacks, program.pid, false);
 	}
+	/* Where that is not to be had, those that end at once have no names. */
+	if (plan->path != NULL && err == 0)
+		sf_code_open(&trace->stacks.code, program.pid);
 	if (plan->path != NULL && err == 0)
 		err = sf_start_go(&program);
 	if (err == 0) {
@@ -326,6 +331,8 @@ int sf_trace_bpf(const struct sf_trace_plan *plan,
 		result->lost = trace.skel->bss->lost;
 		ring_buffer__free(ring);
 	}
+	if (trace.stacks.code != NULL)
+		sf_code_close(trace.stacks.code);
 	sf_stacks_free(&trace.stacks);
 	sf_places_free(&trace.places);
 	trace_bpf__destroy(trace.skel);

@@ -182,6 +182,17 @@ expect_json '"cli-victim" in d["trace"]["splits"][0]["where"]' True
 trace 0 --splits -- "$victim" holes 1000
 grep -q '^Stack of munmap, [0-9]* mappings' "$out" || fail "no stacks"
 
+# Programs that are over before anybody looks at them: their stacks have names.
+# shellcheck disable=SC2016 # for that shell
+often='i=0; while [ $i -lt 40 ]; do "$@"; i=$((i + 1)); done'
+trace 1 --json -s -- sh -c "$often" sh "$victim" refused 2
+expect_json '[(c["times"], "cli-victim" in c["where"])
+	for c in d["trace"]["refused_calls"]]' '[(80, True)]'
+trace 0 --json --splits -- sh -c "$often" sh "$victim" fibers 3
+expect_json 'None in [c["where"] for c in d["trace"]["splits"]]' False
+expect_json 'sum(c["mappings"] for c in d["trace"]["splits"]
+	if c["call"] == "mprotect" and "cli-victim" in c["where"]) >= 120' True
+
 # watch ARGS...: begin to trace what runs, in the background.
 watch() {
 	rm -f "$report" "$scratch/words"
