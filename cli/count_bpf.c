@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpf_load.h"
+#include "pid_ns.h"
 #include "process.bpf.h"
 #include "process.skel.h"
 
@@ -52,6 +53,7 @@ static int load(struct process_bpf **out, enum refusals how)
 
 	if (skel == NULL)
 		return -errno;
+	skel->rodata->proc_above = sf_pid_ns_above();
 	bpf_program__set_autoload(skel->progs.end_any, how == AT_ANY_CALL);
 	err = choose_ends(skel, how == AT_THE_CALLS);
 	if (err == 0)

@@ -205,6 +205,7 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
 		struct sf_process p = { .pid = (pid_t)atol(entry->d_name) };
 		int got;
 
+		p.proc_pid = p.pid;
 		if (p.pid <= 0 || (filter->nr_uids == 0 &&
 				   !sf_process_passes(filter, p.pid, 0)))
 			continue;
