@@ -185,13 +185,8 @@ static int run(const struct sf_args *args)
 			   args->words[1]);
 		return SF_EXIT_USAGE;
 	}
-	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid)) {
-		sf_cmd_say(args->name,
-			   "give one process by its number; "
-			   "see '%s --help'",
-			   args->name);
-		return SF_EXIT_USAGE;
-	}
+	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid))
+		return sf_cmd_usage(args, "give one process by its number");
 	err = look_at(&look, args->opt[SMAPS].given);
 	if (err != 0)
 		return cannot(args, err);
