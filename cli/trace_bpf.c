@@ -50,26 +50,11 @@ static void note_stop(int sig)
 /* At the six calls, or at all. With splits where they begin, too. */
 static int choose(const struct trace_bpf *skel, bool at_any_call, bool splits)
 {
-	struct bpf_program *const ends[SF_CALL_NR] = {
-		[SF_CALL_MMAP] = skel->progs.end_mmap,
-		[SF_CALL_MUNMAP] = skel->progs.end_munmap,
-		[SF_CALL_MPROTECT] = skel->progs.end_mprotect,
-		[SF_CALL_MREMAP] = skel->progs.end_mremap,
-		[SF_CALL_MADVISE] = skel->progs.end_madvise,
-		[SF_CALL_BRK] = skel->progs.end_brk,
-	};
-	struct bpf_program *const begins[SF_CALL_NR] = {
-		[SF_CALL_MMAP] = skel->progs.begin_mmap,
-		[SF_CALL_MUNMAP] = skel->progs.begin_munmap,
-		[SF_CALL_MPROTECT] = skel->progs.begin_mprotect,
-		[SF_CALL_MREMAP] = skel->progs.begin_mremap,
-		[SF_CALL_MADVISE] = skel->progs.begin_madvise,
-		[SF_CALL_BRK] = skel->progs.begin_brk,
-	};
-	int err = sf_bpf_choose_calls(ends, !at_any_call);
+	int err = sf_bpf_choose_calls(skel->obj, "end", !at_any_call);
 
 	if (err == 0)
-		err = sf_bpf_choose_calls(begins, !at_any_call && splits);
+		err = sf_bpf_choose_calls(skel->obj, "begin",
+					  !at_any_call && splits);
 	bpf_program__set_autoload(skel->progs.end_any, at_any_call);
 	bpf_program__set_autoload(skel->progs.begin_any, at_any_call && splits);
 	return err;
