@@ -324,6 +324,8 @@ static int run(const struct sf_args *args)
 
 	if (code != SF_EXIT_FINE)
 		return code;
+	if (!sf_traced_has_proc(args))
+		return SF_EXIT_CANNOT;
 	err = sf_program_find(args->words[0], path);
 	if (err != 0)
 		return cannot_run(args, err);

@@ -181,6 +181,8 @@ static int run(const struct sf_args *args)
 
 	if (code != SF_EXIT_FINE)
 		return code;
+	if (!sf_traced_has_proc(args))
+		return SF_EXIT_CANNOT;
 	if (args->nr_words > 0) {
 		err = sf_program_find(args->words[0], path);
 		plan.path = path;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pid_ns.h"
+
 int sf_traced_open_report(const struct sf_args *args, const char *path)
 {
 	int fd = STDERR_FILENO;
@@ -17,6 +19,16 @@ int sf_traced_open_report(const struct sf_args *args, const char *path)
 		sf_cmd_say(args->name, "cannot write '%s': %s", path,
 			   strerror(errno));
 	return fd;
+}
+
+bool sf_traced_has_proc(const struct sf_args *args)
+{
+	if (sf_pid_ns_above() == 0)
+		return true;
+	sf_cmd_say(args->name,
+		   "/proc shows another pid namespace than ours; mount that "
+		   "of ours (unshare --mount-proc)");
+	return false;
 }
 
 int sf_traced_cannot_run(const struct sf_args *args, int err)

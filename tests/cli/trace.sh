@@ -248,6 +248,17 @@ if [ -x "$examples/example-munmap_limit" ]; then
 	expect_json '"example-munmap_" in [c["command"] for c in d["refused_calls"]]' \
 		True
 fi
+# Without the /proc of its own pid namespace it would name the code of others.
+if unshare -pf true 2>/dev/null; then
+	for command in trace squeeze; do
+		run unshare -pf "$surefree" $command -- true
+		expect_status 3 "$command and the /proc of before"
+		grep -q 'another pid namespace .* (unshare --mount-proc)$' \
+			"$err" || fail "$command: no remedy"
+	done
+	run unshare -pf --mount-proc "$surefree" trace -o "$report" -- true
+	expect_status 0 "trace in a pid namespace of its own"
+fi
 run "$surefree" trace -t 1
 could_not && fail "all: cannot"
 grep -q '^traced all processes' "$out" || fail "-t: no end"
