@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "count_proc.h"
 #include "draw.h"
 #include "maps_print.h"
 #include "os/limit.h"
@@ -71,10 +72,19 @@ static void read_command(pid_t pid, char *command, size_t len)
 	sf_proc_close(&proc);
 }
 
+/* 0 or -errno. Of a process whose first thread has ended from another. */
+static int read_mappings(struct sf_maps_look *look, bool detailed)
+{
+	int err = sf_mappings_read(&look->all, look->pid, detailed);
+	pid_t tid = err == -ESRCH ? sf_process_other_thread(look->pid) : 0;
+
+	return tid != 0 ? sf_mappings_read(&look->all, tid, detailed) : err;
+}
+
 /* 0 or -errno; look_free() must follow where it is 0. */
 static int look_at(struct sf_maps_look *look, bool detailed)
 {
-	int err = sf_mappings_read(&look->all, look->pid, detailed);
+	int err = read_mappings(look, detailed);
 
 	if (err != 0)
 		return err;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_proc.h"
 #include "mappings.h"
 #include "remote.h"
 
@@ -251,7 +252,11 @@ int sf_where_remember(struct sf_where_cache **cache, pid_t pid)
 {
 	struct sf_mappings all;
 	int err = sf_mappings_read(&all, pid, false);
+	pid_t tid = err == -ESRCH ? sf_process_other_thread(pid) : 0;
 
+	/* The first thread may have ended before the others. */
+	if (tid != 0)
+		err = sf_mappings_read(&all, tid, false);
 	return err == 0 ? keep(cache, pid, &all) : err;
 }
 

@@ -2,8 +2,8 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|commit|views|refused COUNT, victim spare
- * LIMIT
+ * usage: victim threads|fibers|holes|commit|views|refused|headless COUNT,
+ *	  victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -138,19 +138,35 @@ static int spare(size_t limit)
 	return 0;
 }
 
+/* Until input ends; the process then, too. */
+static void *obey(void *arg)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
+		;
+	exit(0);
+	return arg;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*make)(size_t nr);
 	} ways[] = {
-		{ "threads", threads }, { "fibers", fibers },
-		{ "holes", holes },	{ "commit", commit },
-		{ "views", views },	{ "spare", spare },
+		{ "threads", threads },
+		{ "fibers", fibers },
+		{ "holes", holes },
+		{ "commit", commit },
+		{ "views", views },
+		{ "spare", spare },
 		{ "refused", refused },
+		/* The first thread ends before the others. */
+		{ "headless", threads },
 	};
 	size_t nr = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-	char byte;
+	pthread_t thread;
 	int code = 2;
 
 	sem_init(&ended, 0, 0);
@@ -160,8 +176,11 @@ int main(int argc, char **argv)
 	if (code == 0) {
 		puts("ready");
 		fflush(stdout);
-		while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
-			;
+		if (strcmp(argv[1], "headless") != 0)
+			obey(NULL);
+		if (pthread_create(&thread, NULL, obey, NULL) == 0)
+			pthread_exit(NULL);
+		code = 3;
 	}
 	return code;
 }
