@@ -78,17 +78,21 @@ static void forget(struct sf_code *code, size_t nr)
 	memmove(code->note, code->note + nr, code->nr * sizeof(*code->note));
 }
 
-/* The rings of other CPUs may have had later ones. */
-static void add(struct sf_code *code, const struct note *note)
+/* With a copy of the name. The rings of other CPUs may have had later ones. */
+static void add(struct sf_code *code, const struct note *note, const char *name)
 {
+	char *copy = strdup(name);
 	size_t at;
 
+	if (copy == NULL)
+		return;
 	if (code->nr == NOTES_MAX)
 		forget(code, NOTES_MAX / 2);
 	at = code->nr++;
 	for (; at > 0 && code->note[at - 1].time > note->time; at--)
 		code->note[at] = code->note[at - 1];
 	code->note[at] = *note;
+	code->note[at].name = copy;
 }
 
 static void take(struct sf_code *code, const void *record)
@@ -97,6 +101,7 @@ static void take(struct sf_code *code, const void *record)
 	const struct mapped *mapped = record;
 	const struct forked *forked = record;
 	struct note note = { .pid = (pid_t)forked->pid };
+	const char *name = "";
 
 	memcpy(&note.time,
 	       (const char *)record + head->size - sizeof(note.time),
@@ -109,11 +114,8 @@ static void take(struct sf_code *code, const void *record)
 		note.major = mapped->major;
 		note.minor = mapped->minor;
 		/* Memory without a file is called so. */
-		note.name = strdup(strcmp(mapped->name, "//anon") != 0 ?
-					   mapped->name :
-					   "");
-		if (note.name == NULL)
-			return;
+		if (strcmp(mapped->name, "//anon") != 0)
+			name = mapped->name;
 	} else if (head->type == PERF_RECORD_COMM &&
 		   (head->misc & PERF_RECORD_MISC_COMM_EXEC) != 0) {
 		note.kind = EXECUTED;
@@ -124,7 +126,7 @@ static void take(struct sf_code *code, const void *record)
 	} else {
 		return;
 	}
-	add(code, &note);
+	add(code, &note, name);
 }
 
 /*
@@ -157,6 +159,8 @@ static void read_ring(struct sf_code *code, const struct ring *ring)
 
 	while (at < end) {
 		copy_out(code, ring, at, &record.head, sizeof(record.head));
+		if (record.head.size < sizeof(record.head))
+			break;
 		if (record.head.size <= sizeof(record)) {
 			copy_out(code, ring, at, &record, record.head.size);
 			take(code, &record);
