@@ -41,20 +41,23 @@ struct {
 	__type(value, struct sf_bpf_refusals);
 } refused SEC(".maps");
 
+/* Set before the programs are loaded: see cli/pid_ns.h. */
+const volatile __u32 proc_above = 0;
+
 /*
- * The number of a thread in the pid namespace of whoever reads. 0: it has
- * none, because it has just ended.
+ * The number of a thread in the pid namespace of whoever reads, or so many
+ * above that one. 0: it has none, because it has just ended.
  */
-static __always_inline __u32 number_here(struct task_struct *task)
+static __always_inline __u32 number(struct task_struct *task, __u32 above)
 {
 	struct task_struct *me = bpf_get_current_task_btf();
 	struct pid *mine = me->thread_pid;
 	struct pid *pid = task->thread_pid;
 	int nr = 0;
 
-	if (mine == 0 || pid == 0)
+	if (mine == 0 || pid == 0 || above > mine->level)
 		return 0;
-	bpf_core_read(&nr, sizeof(nr), &pid->numbers[mine->level].nr);
+	bpf_core_read(&nr, sizeof(nr), &pid->numbers[mine->level - above].nr);
 	return nr > 0 ? nr : 0;
 }
 
@@ -123,8 +126,9 @@ int count(struct bpf_iter__task *ctx)
 		return 0;
 	leader = task->group_leader;
 	out.start = leader->start_boottime;
-	out.pid = number_here(leader);
-	out.tid = number_here(task);
+	out.pid = number(leader, 0);
+	out.proc_pid = number(leader, proc_above);
+	out.tid = number(task, 0);
 	out.uid = task->real_cred->euid.val;
 	out.cgroups = (__u64)task->cgroups;
 	out.mappings = mm->map_count;

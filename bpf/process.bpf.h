@@ -31,10 +31,12 @@ struct sf_bpf_process {
 	unsigned long long tables_len;
 	unsigned long long cgroups; /* equal: in the same cgroups */
 	unsigned int pid;	    /* as the reader sees it */
+	unsigned int proc_pid;	    /* as the reader's /proc has it */
 	unsigned int tid;	    /* of the thread that it was read from */
 	unsigned int uid;	    /* the effective one */
 	unsigned int mappings;
 	unsigned int refused[SF_CALL_NR];
+	unsigned int pad;
 	char comm[SF_COMM_LEN];
 };
 

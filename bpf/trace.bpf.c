@@ -225,7 +225,21 @@ static __always_inline int takes_long(struct sf_trace_count *count)
 	return 1;
 }
 
-/* Calls that made mappings are summed up where the ring gets full. */
+/*
+ * Calls that made mappings are summed up where the ring gets full, but for the
+ * first of a place: without it nothing could name the others.
+ */
+static __always_inline int is_summed_up(const struct call *call,
+					struct sf_trace_count *count)
+{
+	if (call->place.kind != SF_TRACE_GREW || !is_half_full())
+		return 0;
+	if (count == 0 || count->nr_told != 0)
+		return 1;
+	count->nr_told = 1;
+	return 0;
+}
+
 static __always_inline int add_to(struct sf_trace_count *count,
 				  const struct call *call)
 {
@@ -239,7 +253,7 @@ static __always_inline int add_to(struct sf_trace_count *count,
 static __always_inline int tell_now(struct call *call,
 				    struct sf_trace_count *count)
 {
-	if (call->place.kind == SF_TRACE_GREW && is_half_full())
+	if (is_summed_up(call, count))
 		return 1;
 	if (call->place.kind == SF_TRACE_GREW && count != 0) {
 		/* What another CPU adds at this moment is not counted. */

@@ -44,20 +44,24 @@ const char *sf_bpf_explain(int err)
 	return "this kernel does not take our BPF program; it needs 5.11";
 }
 
-int sf_bpf_choose_calls(struct bpf_program *const programs[SF_CALL_NR],
+int sf_bpf_choose_calls(const struct bpf_object *object, const char *when,
 			bool wanted)
 {
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < SF_CALL_NR; i++) {
-		char function[32];
+		struct bpf_program *program;
+		char name[32];
 
-		bpf_program__set_autoload(programs[i], wanted);
+		snprintf(name, sizeof(name), "%s_%s", when, sf_call_names[i]);
+		program = bpf_object__find_program_by_name(object, name);
+		if (program == NULL)
+			return -ENOENT;
+		bpf_program__set_autoload(program, wanted);
 		if (!wanted)
 			continue;
-		snprintf(function, sizeof(function), SYSCALL "%s",
-			 sf_call_names[i]);
-		err = bpf_program__set_attach_target(programs[i], 0, function);
+		snprintf(name, sizeof(name), SYSCALL "%s", sf_call_names[i]);
+		err = bpf_program__set_attach_target(program, 0, name);
 	}
 	return err;
 }

@@ -15,10 +15,10 @@ void sf_bpf_silence(void);
 const char *sf_bpf_explain(int err);
 
 /*
- * Have programs, by enum sf_call, loaded to be attached at these calls, or not
- * loaded at all. 0 or -errno.
+ * Have the six programs "WHEN_mmap" and so on loaded, to be attached at the
+ * call of that name, or not loaded at all. 0 or -errno.
  */
-int sf_bpf_choose_calls(struct bpf_program *const programs[SF_CALL_NR],
+int sf_bpf_choose_calls(const struct bpf_object *object, const char *when,
 			bool wanted);
 
 #endif

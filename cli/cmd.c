@@ -39,6 +39,12 @@ void sf_cmd_say(const char *name, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+int sf_cmd_usage(const struct sf_args *args, const char *cause)
+{
+	sf_cmd_say(args->name, "%s; see '%s --help'", cause, args->name);
+	return SF_EXIT_USAGE;
+}
+
 /* The options of a command, also when it has none. */
 static const struct sf_opt *opts_of(const struct sf_cmd *cmd)
 {
@@ -344,11 +350,8 @@ static int dispatch(struct sf_args *args, int argc, char **argv)
 		usage(args, "unexpected argument", args->words[0]);
 		return SF_EXIT_USAGE;
 	}
-	if (args->cmd->run == NULL) {
-		sf_cmd_say(args->name, "no command given; see '%s --help'",
-			   args->name);
-		return SF_EXIT_USAGE;
-	}
+	if (args->cmd->run == NULL)
+		return sf_cmd_usage(args, "no command given");
 	return args->cmd->run(args);
 }
 

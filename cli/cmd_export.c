@@ -129,7 +129,7 @@ static int check_mix(const struct sf_args *args)
 		cause = "--group and --group-by exclude each other";
 	if (cause == NULL)
 		return 0;
-	sf_cmd_say(args->name, "%s; see '%s --help'", cause, args->name);
+	sf_cmd_usage(args, cause);
 	return -EINVAL;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "count_proc.h"
 #include "draw.h"
 #include "maps_print.h"
 #include "os/limit.h"
@@ -71,10 +72,19 @@ static void read_command(pid_t pid, char *command, size_t len)
 	sf_proc_close(&proc);
 }
 
+/* 0 or -errno. Of a process whose first thread has ended from another. */
+static int read_mappings(struct sf_maps_look *look, bool detailed)
+{
+	int err = sf_mappings_read(&look->all, look->pid, detailed);
+	pid_t tid = err == -ESRCH ? sf_process_other_thread(look->pid) : 0;
+
+	return tid != 0 ? sf_mappings_read(&look->all, tid, detailed) : err;
+}
+
 /* 0 or -errno; look_free() must follow where it is 0. */
 static int look_at(struct sf_maps_look *look, bool detailed)
 {
-	int err = sf_mappings_read(&look->all, look->pid, detailed);
+	int err = read_mappings(look, detailed);
 
 	if (err != 0)
 		return err;
@@ -185,13 +195,8 @@ static int run(const struct sf_args *args)
 			   args->words[1]);
 		return SF_EXIT_USAGE;
 	}
-	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid)) {
-		sf_cmd_say(args->name,
-			   "give one process by its number; "
-			   "see '%s --help'",
-			   args->name);
-		return SF_EXIT_USAGE;
-	}
+	if (args->nr_words != 1 || !parse_pid(args->words[0], &look.pid))
+		return sf_cmd_usage(args, "give one process by its number");
 	err = look_at(&look, args->opt[SMAPS].given);
 	if (err != 0)
 		return cannot(args, err);

@@ -312,11 +312,8 @@ static int check_usage(const struct sf_args *args)
 			   profile);
 		return SF_EXIT_USAGE;
 	}
-	if (args->nr_words == 0) {
-		sf_cmd_say(args->name, "no program given; see '%s --help'",
-			   args->name);
-		return SF_EXIT_USAGE;
-	}
+	if (args->nr_words == 0)
+		return sf_cmd_usage(args, "no program given");
 	return SF_EXIT_FINE;
 }
 

@@ -4,7 +4,6 @@
  * did; or with more and more of them, to find out what it needs.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "program.h"
 #include "squeeze_print.h"
 #include "surefree.h"
+#include "traced.h"
 
 #define SWEEP_TIMEOUT 60
 #define SWEEP_MAX     4096
@@ -51,20 +51,9 @@ struct bounds {
  * Words
  */
 
-static int usage(const struct sf_args *args, const char *what)
-{
-	sf_cmd_say(args->name, "%s; see '%s --help'", what, args->name);
-	return SF_EXIT_USAGE;
-}
-
 static int cannot_run(const struct sf_args *args, int err)
 {
-	if (err == -EPERM)
-		sf_cmd_say(args->name,
-			   "'%s' cannot be traced: %s; allow ptrace and "
-			   "seccomp (container, kernel.yama.ptrace_scope)",
-			   args->words[0], strerror(-err));
-	else if (err == -EINTR)
+	if (err == -EINTR)
 		sf_cmd_say(args->name, "interrupted; '%s' is not judged",
 			   args->words[0]);
 	else if (err == -ETIMEDOUT)
@@ -72,8 +61,7 @@ static int cannot_run(const struct sf_args *args, int err)
 			   "'%s' does not end in time; --timeout gives it more",
 			   args->words[0]);
 	else
-		sf_cmd_say(args->name, "cannot run '%s': %s", args->words[0],
-			   strerror(-err));
+		return sf_traced_cannot_run(args, err);
 	return SF_EXIT_CANNOT;
 }
 
@@ -304,11 +292,12 @@ static int make_plan(const struct sf_args *args, struct sf_squeeze_plan *plan,
 	plan->timeout = (unsigned)args->opt[TIMEOUT].nr;
 	plan->when = SF_SQUEEZE_AT_ENTRY;
 	if (args->nr_words == 0)
-		return usage(args, "no program given");
+		return sf_cmd_usage(args, "no program given");
 	if (args->opt[AFTER].given && args->opt[AT_CALL].given)
-		return usage(args, "--after and --at-call exclude each other");
+		return sf_cmd_usage(args,
+				    "--after and --at-call exclude each other");
 	if (args->opt[SWEEP].given && args->opt[SPARE].given)
-		return usage(args, "--sweep and -n exclude each other");
+		return sf_cmd_usage(args, "--sweep and -n exclude each other");
 	if (args->opt[AFTER].given) {
 		plan->when = SF_SQUEEZE_AFTER;
 		plan->nr = args->opt[AFTER].nr;
@@ -318,24 +307,10 @@ static int make_plan(const struct sf_args *args, struct sf_squeeze_plan *plan,
 	}
 	if (args->opt[SWEEP].given &&
 	    !parse_bounds(args->opt[SWEEP].text, bounds))
-		return usage(args, "--sweep wants two numbers, as 0..64, the "
-				   "second not less and at most 4096 more");
+		return sf_cmd_usage(args,
+				    "--sweep wants two numbers, as 0..64, the "
+				    "second not less and at most 4096 more");
 	return SF_EXIT_FINE;
-}
-
-/* Where the report goes; -1 after a message. */
-static int open_report(const struct sf_args *args)
-{
-	const char *path = args->opt[OUTPUT].text;
-	int fd = path != NULL ?
-			 open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-			      0666) :
-			 STDERR_FILENO;
-
-	if (fd < 0)
-		sf_cmd_say(args->name, "cannot write '%s': %s", path,
-			   strerror(errno));
-	return fd;
 }
 
 static int run(const struct sf_args *args)
@@ -349,11 +324,13 @@ static int run(const struct sf_args *args)
 
 	if (code != SF_EXIT_FINE)
 		return code;
+	if (!sf_traced_has_proc(args))
+		return SF_EXIT_CANNOT;
 	err = sf_program_find(args->words[0], path);
 	if (err != 0)
 		return cannot_run(args, err);
 	plan.path = path;
-	report = open_report(args);
+	report = sf_traced_open_report(args, args->opt[OUTPUT].text);
 	if (report < 0)
 		return SF_EXIT_CANNOT;
 	if (args->opt[SWEEP].given)

@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "program.h"
 #include "trace_print.h"
+#include "traced.h"
 
 enum { PID, FOLLOW, SUMMARY, SPLITS, PTRACE, TIMEOUT, OUTPUT };
 
@@ -38,12 +39,6 @@ static const struct sf_opt opts[] = {
 	{ 0 },
 };
 
-static int usage(const struct sf_args *args, const char *what)
-{
-	sf_cmd_say(args->name, "%s; see '%s --help'", what, args->name);
-	return SF_EXIT_USAGE;
-}
-
 /* What else there is where BPF cannot be had. */
 static int cannot_bpf(const struct sf_args *args, const char *why)
 {
@@ -62,14 +57,8 @@ static int cannot_run(const struct sf_args *args, int err)
 	if (args->nr_words == 0)
 		sf_cmd_say(args->name, "process %s cannot be traced: %s",
 			   args->opt[PID].text, strerror(-err));
-	else if (err == -EPERM)
-		sf_cmd_say(args->name,
-			   "'%s' cannot be traced: %s; allow ptrace and "
-			   "seccomp (container, kernel.yama.ptrace_scope)",
-			   args->words[0], strerror(-err));
 	else
-		sf_cmd_say(args->name, "cannot run '%s': %s", args->words[0],
-			   strerror(-err));
+		return sf_traced_cannot_run(args, err);
 	return SF_EXIT_CANNOT;
 }
 
@@ -77,13 +66,15 @@ static int cannot_run(const struct sf_args *args, int err)
 static int check(const struct sf_args *args)
 {
 	if (args->opt[PID].given && args->nr_words > 0)
-		return usage(args, "-p and a program exclude each other");
+		return sf_cmd_usage(args,
+				    "-p and a program exclude each other");
 	if (args->opt[PTRACE].given && args->nr_words == 0)
-		return usage(args, "--ptrace is for a program that it starts");
+		return sf_cmd_usage(args,
+				    "--ptrace is for a program that it starts");
 	if (args->opt[PTRACE].given && args->opt[SPLITS].given)
-		return usage(args, "--splits takes BPF, not --ptrace");
+		return sf_cmd_usage(args, "--splits takes BPF, not --ptrace");
 	if (args->opt[FOLLOW].given && !args->opt[PID].given)
-		return usage(args, "-f is for -p");
+		return sf_cmd_usage(args, "-f is for -p");
 	return SF_EXIT_FINE;
 }
 
@@ -117,17 +108,13 @@ static bool turn_to_report(const struct sf_args *args,
 			   struct sf_trace_plan *plan)
 {
 	const char *path = args->opt[OUTPUT].text;
-	int fd = STDERR_FILENO;
+	int fd;
 
 	if (path == NULL && args->nr_words == 0)
 		return true;
-	if (path != NULL)
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0) {
-		sf_cmd_say(args->name, "cannot write '%s': %s", path,
-			   strerror(errno));
+	fd = sf_traced_open_report(args, path);
+	if (fd < 0)
 		return false;
-	}
 	fflush(stdout);
 	plan->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (plan->out < 0)
@@ -194,6 +181,8 @@ static int run(const struct sf_args *args)
 
 	if (code != SF_EXIT_FINE)
 		return code;
+	if (!sf_traced_has_proc(args))
+		return SF_EXIT_CANNOT;
 	if (args->nr_words > 0) {
 		err = sf_program_find(args->words[0], path);
 		plan.path = path;

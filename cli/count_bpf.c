@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpf_load.h"
+#include "pid_ns.h"
 #include "process.bpf.h"
 #include "process.skel.h"
 
@@ -29,21 +30,6 @@ struct sf_count_bpf {
 	const char *no_refusals;
 };
 
-/* Have the programs at the end of the six calls loaded, or not. 0 or -errno. */
-static int choose_ends(const struct process_bpf *skel, bool wanted)
-{
-	struct bpf_program *const ends[SF_CALL_NR] = {
-		[SF_CALL_MMAP] = skel->progs.end_mmap,
-		[SF_CALL_MUNMAP] = skel->progs.end_munmap,
-		[SF_CALL_MPROTECT] = skel->progs.end_mprotect,
-		[SF_CALL_MREMAP] = skel->progs.end_mremap,
-		[SF_CALL_MADVISE] = skel->progs.end_madvise,
-		[SF_CALL_BRK] = skel->progs.end_brk,
-	};
-
-	return sf_bpf_choose_calls(ends, wanted);
-}
-
 /* 0 and a loaded program, or -errno. */
 static int load(struct process_bpf **out, enum refusals how)
 {
@@ -52,8 +38,9 @@ static int load(struct process_bpf **out, enum refusals how)
 
 	if (skel == NULL)
 		return -errno;
+	skel->rodata->proc_above = sf_pid_ns_above();
 	bpf_program__set_autoload(skel->progs.end_any, how == AT_ANY_CALL);
-	err = choose_ends(skel, how == AT_THE_CALLS);
+	err = sf_bpf_choose_calls(skel->obj, "end", how == AT_THE_CALLS);
 	if (err == 0)
 		err = process_bpf__load(skel);
 	if (err == 0)

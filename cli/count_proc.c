@@ -143,8 +143,7 @@ static uint64_t read_start(pid_t pid)
 	return start;
 }
 
-/* A thread of a process, not its first; 0: there is none. */
-static pid_t other_thread(pid_t pid)
+pid_t sf_process_other_thread(pid_t pid)
 {
 	char path[PATH_LEN];
 	struct dirent *entry;
@@ -174,7 +173,7 @@ static int read_process(const struct sf_process_filter *filter,
 
 	/* A first thread that has ended has no memory; the others do. */
 	if (err == -ESRCH && nr_threads > 1) {
-		tid = other_thread(p->pid);
+		tid = sf_process_other_thread(p->pid);
 		err = tid != 0 ? read_status(p, tid, &nr_threads) : -ESRCH;
 	}
 	if (err == 0 && !sf_process_passes(filter, p->pid, p->uid))
@@ -205,6 +204,7 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
 		struct sf_process p = { .pid = (pid_t)atol(entry->d_name) };
 		int got;
 
+		p.proc_pid = p.pid;
 		if (p.pid <= 0 || (filter->nr_uids == 0 &&
 				   !sf_process_passes(filter, p.pid, 0)))
 			continue;

@@ -24,6 +24,12 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
 		       int (*take)(void *arg, const struct sf_process *p),
 		       void *arg, size_t *nr_unreadable);
 
+/*
+ * A thread of a process, not its first: that tells no memory when it has ended
+ * before the others. 0: there is none.
+ */
+pid_t sf_process_other_thread(pid_t pid);
+
 /* Copy a name, with '?' for what is not printable ASCII. */
 void sf_process_copy_name(char *to, size_t to_len, const char *from);
 

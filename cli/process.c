@@ -145,7 +145,7 @@ static int add_row(struct sf_processes *all, const struct sf_process *p,
 	row = &all->row[all->nr];
 	*row = *p;
 	row->user = user_of(state, p->uid);
-	row->cgroup = cgroup_of(state, cgroups, p->pid);
+	row->cgroup = cgroup_of(state, cgroups, p->proc_pid);
 	if (row->user == NULL || row->cgroup == NULL)
 		return -ENOMEM;
 	all->nr++;
@@ -167,6 +167,7 @@ static int take_bpf(void *arg, const struct sf_bpf_process *from)
 	struct sf_processes *all = arg;
 	struct sf_process p = {
 		.pid = (pid_t)from->pid,
+		.proc_pid = (pid_t)from->proc_pid,
 		.uid = from->uid,
 		.start = from->start,
 		.mappings = from->mappings,

@@ -24,6 +24,7 @@
 
 struct sf_process {
 	pid_t pid;
+	pid_t proc_pid; /* its name in /proc, of another pid namespace maybe */
 	uid_t uid;	/* the effective one */
 	uint64_t start; /* with pid: tells a process from a later one */
 	size_t mappings;

@@ -2,6 +2,7 @@
 /* Names for copied stacks, see stacks.h. */
 #include "stacks.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,12 +95,32 @@ static uint64_t now(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* Look at it, unless it has ended: then what was seen last is kept. */
-static void look(struct sf_stacks_process *process)
+/* From what the kernel has told. 0, or -errno: nothing. */
+static int recall(const struct sf_stacks *stacks,
+		  struct sf_stacks_process *process)
+{
+	char *maps = stacks->code != NULL ?
+			     sf_code_maps(stacks->code, process->pid) :
+			     NULL;
+	int err = -ESRCH;
+
+	if (maps != NULL)
+		err = sf_where_recall(&process->cache, process->pid, maps);
+	free(maps);
+	return err;
+}
+
+/*
+ * Look at it, or, when it has ended, at what is known of it; else what was seen
+ * last is kept.
+ */
+static void look(const struct sf_stacks *stacks,
+		 struct sf_stacks_process *process)
 {
 	process->changed = false;
 	process->looked = now();
-	if (sf_where_remember(&process->cache, process->pid) == 0)
+	if (sf_where_remember(&process->cache, process->pid) == 0 ||
+	    recall(stacks, process) == 0)
 		forget_known(process);
 }
 
@@ -117,7 +138,7 @@ void sf_stacks_refresh(struct sf_stacks *stacks)
 {
 	for (size_t i = 0; i < stacks->nr; i++)
 		if (stacks->process[i].changed)
-			look(&stacks->process[i]);
+			look(stacks, &stacks->process[i]);
 }
 
 static uint64_t word_at(const struct sf_where_copy *copy, size_t at)
@@ -239,7 +260,7 @@ const struct sf_where *sf_stacks_name(struct sf_stacks *stacks,
 	if (process == NULL)
 		return NULL;
 	if (is_stale(process, sf_regs_ip(&copy->regs)))
-		look(process);
+		look(stacks, process);
 	if (process->cache == NULL)
 		return NULL;
 	known = find(process, copy, exact);

@@ -299,7 +299,7 @@ static void read_arguments(const struct sf_process *p, char cell[CELL_LEN])
 	char *line;
 
 	snprintf(cell, CELL_LEN, "%s", p->command);
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)p->pid);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)p->proc_pid);
 	if (sf_proc_open(&proc, path) != 0)
 		return;
 	if (sf_proc_line(&proc, &line) == 1) {

@@ -50,26 +50,11 @@ static void note_stop(int sig)
 /* At the six calls, or at all. With splits where they begin, too. */
 static int choose(const struct trace_bpf *skel, bool at_any_call, bool splits)
 {
-	struct bpf_program *const ends[SF_CALL_NR] = {
-		[SF_CALL_MMAP] = skel->progs.end_mmap,
-		[SF_CALL_MUNMAP] = skel->progs.end_munmap,
-		[SF_CALL_MPROTECT] = skel->progs.end_mprotect,
-		[SF_CALL_MREMAP] = skel->progs.end_mremap,
-		[SF_CALL_MADVISE] = skel->progs.end_madvise,
-		[SF_CALL_BRK] = skel->progs.end_brk,
-	};
-	struct bpf_program *const begins[SF_CALL_NR] = {
-		[SF_CALL_MMAP] = skel->progs.begin_mmap,
-		[SF_CALL_MUNMAP] = skel->progs.begin_munmap,
-		[SF_CALL_MPROTECT] = skel->progs.begin_mprotect,
-		[SF_CALL_MREMAP] = skel->progs.begin_mremap,
-		[SF_CALL_MADVISE] = skel->progs.begin_madvise,
-		[SF_CALL_BRK] = skel->progs.begin_brk,
-	};
-	int err = sf_bpf_choose_calls(ends, !at_any_call);
+	int err = sf_bpf_choose_calls(skel->obj, "end", !at_any_call);
 
 	if (err == 0)
-		err = sf_bpf_choose_calls(begins, !at_any_call && splits);
+		err = sf_bpf_choose_calls(skel->obj, "begin",
+					  !at_any_call && splits);
 	bpf_program__set_autoload(skel->progs.end_any, at_any_call);
 	bpf_program__set_autoload(skel->progs.begin_any, at_any_call && splits);
 	return err;
@@ -221,6 +206,8 @@ static void follow(struct trace *trace, struct ring_buffer *ring, int fd,
 		poll(wait, 2, POLL_MS);
 		sf_limit_mappings(&trace->limit);
 		ring_buffer__consume(ring);
+		if (trace->stacks.code != NULL)
+			sf_code_read(trace->stacks.code);
 		sf_stacks_refresh(&trace->stacks);
 		if (trace->plan->timeout != 0 &&
 		    time(NULL) - start >= (time_t)trace->plan->timeout) {
@@ -276,6 +263,9 @@ static int run(struct trace *trace, struct ring_buffer *ring,
 			err = -errno;
 		sf_stacks_changed(&trace->stacks, program.pid, false);
 	}
+	/* Where that is not to be had, those that end at once have no names. */
+	if (plan->path != NULL && err == 0)
+		sf_code_open(&trace->stacks.code, program.pid);
 	if (plan->path != NULL && err == 0)
 		err = sf_start_go(&program);
 	if (err == 0) {
@@ -326,6 +316,8 @@ int sf_trace_bpf(const struct sf_trace_plan *plan,
 		result->lost = trace.skel->bss->lost;
 		ring_buffer__free(ring);
 	}
+	if (trace.stacks.code != NULL)
+		sf_code_close(trace.stacks.code);
 	sf_stacks_free(&trace.stacks);
 	sf_places_free(&trace.places);
 	trace_bpf__destroy(trace.skel);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_proc.h"
 #include "mappings.h"
 #include "remote.h"
 
@@ -225,20 +226,19 @@ static char *file_lines(const struct sf_mappings *all, size_t *len)
 	return NULL;
 }
 
-int sf_where_remember(struct sf_where_cache **cache, pid_t pid)
+/* Keep these mappings, which are the cache's from now on. 0 or -ENOMEM. */
+static int keep(struct sf_where_cache **cache, pid_t pid,
+		struct sf_mappings *all)
 {
 	struct sf_where_cache *fresh = calloc(1, sizeof(*fresh));
 	size_t len = 0;
 	char *lines;
-	int err;
 
-	if (fresh == NULL)
+	if (fresh == NULL) {
+		sf_mappings_free(all);
 		return -ENOMEM;
-	err = sf_mappings_read(&fresh->all, pid, false);
-	if (err != 0) {
-		free(fresh);
-		return err;
 	}
+	fresh->all = *all;
 	lines = file_lines(&fresh->all, &len);
 	if (lines != NULL && len > 0)
 		fresh->unwind = sf_unwind_open_maps(pid, lines, len);
@@ -246,6 +246,26 @@ int sf_where_remember(struct sf_where_cache **cache, pid_t pid)
 	sf_where_forget(cache);
 	*cache = fresh;
 	return 0;
+}
+
+int sf_where_remember(struct sf_where_cache **cache, pid_t pid)
+{
+	struct sf_mappings all;
+	int err = sf_mappings_read(&all, pid, false);
+	pid_t tid = err == -ESRCH ? sf_process_other_thread(pid) : 0;
+
+	/* The first thread may have ended before the others. */
+	if (tid != 0)
+		err = sf_mappings_read(&all, tid, false);
+	return err == 0 ? keep(cache, pid, &all) : err;
+}
+
+int sf_where_recall(struct sf_where_cache **cache, pid_t pid, const char *maps)
+{
+	struct sf_mappings all;
+	int err = sf_mappings_parse(&all, maps);
+
+	return err == 0 ? keep(cache, pid, &all) : err;
 }
 
 bool sf_where_knows(const struct sf_where_cache *cache, uint64_t ip)

@@ -51,6 +51,9 @@ struct sf_where_copy {
  */
 int sf_where_remember(struct sf_where_cache **cache, pid_t pid);
 
+/* The same from a text like /proc/PID/maps, also when pid has ended. */
+int sf_where_recall(struct sf_where_cache **cache, pid_t pid, const char *maps);
+
 /* Whether there is code at an address, as far as is kept. */
 bool sf_where_knows(const struct sf_where_cache *cache, uint64_t ip);
 

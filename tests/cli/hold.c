@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A process to be looked at. Obeys lines on standard input, and answers each
- * with a line when it is done:
+ * A process to be looked at. Says "ready", then obeys lines on standard input,
+ * and answers each with a line when it is done:
  *
  *	map N		have N more mappings, or one fewer
  *	refused N	have N calls of mmap() refused
@@ -96,6 +96,8 @@ int main(void)
 {
 	pthread_t thread;
 
+	puts("ready");
+	fflush(stdout);
 	first = pthread_self();
 	if (pthread_create(&thread, NULL, obey, NULL) != 0)
 		return 1;

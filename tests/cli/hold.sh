@@ -5,7 +5,8 @@
 # after lib.sh. $hold is the program, $scratch a folder.
 
 # hold_start NAME: start one; its process number is in hold_pid. NAME is also
-# its command name. One at a time can be told something.
+# its command name, and it has that when this returns. One at a time can be told
+# something.
 hold_start() {
 	cp "$hold" "$scratch/$1"
 	mkfifo "$scratch/$1.in" "$scratch/$1.out"
@@ -13,6 +14,8 @@ hold_start() {
 	hold_pid=$!
 	exec 7>"$scratch/$1.in" 8<"$scratch/$1.out"
 	rm "$scratch/$1.in" "$scratch/$1.out"
+	read -r answer <&8 || answer=
+	[ "$answer" = ready ] || fail "$hold: not a process to look at"
 }
 
 # hold_do WORDS: have it done by the one that was started last.

@@ -169,6 +169,17 @@ if [ -f "$library" ]; then
 	end
 fi
 
+# A process whose first thread has ended is looked at by way of another.
+begin "$victim" headless 5
+until grep -q '^State:.*Z' "/proc/$pid/status"; do :; done
+for how in '' --smaps; do
+	run "$surefree" maps --json $how "$pid"
+	expect_status 0 "maps of one without its first thread"
+	expect_json 'd["maps"]["command"]' cli-victim
+	[ "$(kind thread_stack)" -ge 5 ] || fail "its threads have no stacks"
+done
+end
+
 # What cannot be.
 run "$surefree" maps
 expect_status 2 "no process"

@@ -202,6 +202,15 @@ if unshare -pf --mount-proc true 2>/dev/null; then
 			"[(1, 'surefree')]"
 	done
 fi
+# There, where /proc is still the one of before, BPF counts the same, and the
+# cgroup is its own: that of another has the same number in /proc.
+if [ "$sources" != proc ] && unshare -pf true 2>/dev/null; then
+	ps -p $$ --source bpf
+	cgroup=$(json "${only}['cgroup']") || exit 1
+	run unshare -pf unshare -pf "$surefree" ps --json --source bpf
+	expect_json "[(x['pid'], x['command'], x['cgroup']) for x in $p]" \
+		"[(1, 'surefree', '$cgroup')]"
+fi
 caps=-all,+bpf,+perfmon
 if [ "$sources" != proc ] && setpriv --reuid 65534 --clear-groups \
 	--inh-caps=$caps --ambient-caps=$caps true 2>/dev/null; then

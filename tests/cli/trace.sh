@@ -182,6 +182,17 @@ expect_json '"cli-victim" in d["trace"]["splits"][0]["where"]' True
 trace 0 --splits -- "$victim" holes 1000
 grep -q '^Stack of munmap, [0-9]* mappings' "$out" || fail "no stacks"
 
+# Programs that are over before anybody looks at them: their stacks have names.
+# shellcheck disable=SC2016 # for that shell
+often='i=0; while [ $i -lt 40 ]; do "$@"; i=$((i + 1)); done'
+trace 1 --json -s -- sh -c "$often" sh "$victim" refused 2
+expect_json '[(c["times"], "cli-victim" in c["where"])
+	for c in d["trace"]["refused_calls"]]' '[(80, True)]'
+trace 0 --json --splits -- sh -c "$often" sh "$victim" fibers 3
+expect_json 'None in [c["where"] for c in d["trace"]["splits"]]' False
+expect_json 'sum(c["mappings"] for c in d["trace"]["splits"]
+	if c["call"] == "mprotect" and "cli-victim" in c["where"]) >= 120' True
+
 # watch ARGS...: begin to trace what runs, in the background.
 watch() {
 	rm -f "$report" "$scratch/words"
@@ -236,6 +247,17 @@ if [ -x "$examples/example-munmap_limit" ]; then
 	seen 1
 	expect_json '"example-munmap_" in [c["command"] for c in d["refused_calls"]]' \
 		True
+fi
+# Without the /proc of its own pid namespace it would name the code of others.
+if unshare -pf true 2>/dev/null; then
+	for command in trace squeeze; do
+		run unshare -pf "$surefree" $command -- true
+		expect_status 3 "$command and the /proc of before"
+		grep -q 'another pid namespace .* (unshare --mount-proc)$' \
+			"$err" || fail "$command: no remedy"
+	done
+	run unshare -pf --mount-proc "$surefree" trace -o "$report" -- true
+	expect_status 0 "trace in a pid namespace of its own"
 fi
 run "$surefree" trace -t 1
 could_not && fail "all: cannot"

@@ -2,7 +2,8 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|commit|views COUNT, victim spare LIMIT
+ * usage: victim threads|fibers|holes|commit|views|refused|headless COUNT,
+ *	  victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define STACK_LEN ((size_t)256 << 10)
-#define BLOCK_LEN ((size_t)64 << 10)
+#define STACK_LEN   ((size_t)256 << 10)
+#define BLOCK_LEN   ((size_t)64 << 10)
+#define REFUSED_LEN ((size_t)1 << 62) /* more than any address space has */
 
 static sem_t ended;
 
@@ -108,6 +110,16 @@ static int views(size_t nr)
 	return 0;
 }
 
+/* Calls that are refused, at any limit. */
+static int refused(size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (mmap(NULL, REFUSED_LEN, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+			return 3;
+	return 0;
+}
+
 /* Print how many mappings are left, before anything is mapped. */
 static int spare(size_t limit)
 {
@@ -126,18 +138,35 @@ static int spare(size_t limit)
 	return 0;
 }
 
+/* Until input ends; the process then, too. */
+static void *obey(void *arg)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
+		;
+	exit(0);
+	return arg;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*make)(size_t nr);
 	} ways[] = {
-		{ "threads", threads }, { "fibers", fibers },
-		{ "holes", holes },	{ "commit", commit },
-		{ "views", views },	{ "spare", spare },
+		{ "threads", threads },
+		{ "fibers", fibers },
+		{ "holes", holes },
+		{ "commit", commit },
+		{ "views", views },
+		{ "spare", spare },
+		{ "refused", refused },
+		/* The first thread ends before the others. */
+		{ "headless", threads },
 	};
 	size_t nr = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-	char byte;
+	pthread_t thread;
 	int code = 2;
 
 	sem_init(&ended, 0, 0);
@@ -147,8 +176,11 @@ int main(int argc, char **argv)
 	if (code == 0) {
 		puts("ready");
 		fflush(stdout);
-		while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
-			;
+		if (strcmp(argv[1], "headless") != 0)
+			obey(NULL);
+		if (pthread_create(&thread, NULL, obey, NULL) == 0)
+			pthread_exit(NULL);
+		code = 3;
 	}
 	return code;
 }
