@@ -212,6 +212,15 @@ static void run_lockall(void)
 			(int)words_value(WORDS_LOCKALL, script_words[1])));
 }
 
+static void run_limit(void)
+{
+	size_t len = script_len(script_words[1]);
+	struct rlimit limit = { len, len };
+
+	errno = ERRNO_KEPT;
+	script_say_result(setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
 static void run_memlock(void)
 {
 	size_t len = script_len(script_words[1]);
@@ -226,12 +235,21 @@ static void run_memlock(void)
 }
 
 const struct script_verb script_calls[] = {
-	{ "map", run_map },	      { "mapat", run_mapat },
-	{ "row", run_row },	      { "unmap", run_range },
-	{ "protect", run_range },     { "pkey", run_range },
-	{ "advise", run_range },      { "padvise", run_padvise },
-	{ "lock", run_range },	      { "unlock", run_range },
-	{ "lock2", run_range },	      { "lockall", run_lockall },
-	{ "unlockall", run_lockall }, { "remap", run_remap },
-	{ "memlock", run_memlock },   { NULL, NULL },
+	{ "map", run_map },
+	{ "mapat", run_mapat },
+	{ "row", run_row },
+	{ "unmap", run_range },
+	{ "protect", run_range },
+	{ "pkey", run_range },
+	{ "advise", run_range },
+	{ "padvise", run_padvise },
+	{ "lock", run_range },
+	{ "unlock", run_range },
+	{ "lock2", run_range },
+	{ "lockall", run_lockall },
+	{ "unlockall", run_lockall },
+	{ "remap", run_remap },
+	{ "memlock", run_memlock },
+	{ "limit", run_limit },
+	{ NULL, NULL },
 };
