@@ -9,6 +9,9 @@
 #include "os/page.h"
 #include "vm/pin.h"
 
+/* Newer than the oldest headers we build with. */
+#define SF_MREMAP_DONTUNMAP 4
+
 static struct {
 	_Atomic uintptr_t start; /* 0: free */
 	_Atomic size_t len;	 /* 0: not ready */
@@ -45,23 +48,61 @@ static void forget(uintptr_t start)
 	}
 }
 
+static size_t get(size_t i, uintptr_t *start)
+{
+	*start = atomic_load_explicit(&reserved[i].start, memory_order_relaxed);
+	return atomic_load_explicit(&reserved[i].len, memory_order_relaxed);
+}
+
+/* A copy of the last page of what is reserved is unlocked as that is (5.7). */
+static long copy_page(void)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		uintptr_t at;
+		size_t len = get(i, &at);
+		long result;
+
+		if (len == 0)
+			continue;
+		result = sf_page_call_remap(at + len - sf_page_size,
+					    sf_page_size, sf_page_size,
+					    MREMAP_MAYMOVE |
+						    SF_MREMAP_DONTUNMAP,
+					    0);
+		if (!sf_page_is_error(result))
+			return result;
+	}
+	return -EAGAIN;
+}
+
+/* A page of address space that is not locked, though new maps are. */
+static long reserve_page(void)
+{
+	uintptr_t page;
+
+	if (sf_page_reserve(sf_page_size, &page) != 0)
+		return copy_page();
+	if (sf_page_unlock(page, sf_page_size) == 0)
+		return (long)page;
+	sf_page_unmap(page, sf_page_size);
+	return -EAGAIN;
+}
+
 /*
  * After mlockall(MCL_FUTURE) a new map is locked, and refused with EAGAIN where
  * that is too much; but one that was unlocked grows without a lock.
  */
 static int reserve_unlocked(size_t len, uintptr_t *out)
 {
-	uintptr_t page;
-	long result = sf_page_reserve(sf_page_size, &page);
+	long page = reserve_page();
+	long result;
 
-	if (result != 0)
-		return (int)result;
-	result = sf_page_unlock(page, sf_page_size);
-	if (result == 0)
-		result = sf_page_call_remap(page, sf_page_size, len,
-					    MREMAP_MAYMOVE, 0);
+	if (sf_page_is_error(page))
+		return (int)page;
+	result = sf_page_call_remap((uintptr_t)page, sf_page_size, len,
+				    MREMAP_MAYMOVE, 0);
 	if (sf_page_is_error(result)) {
-		sf_page_unmap(page, sf_page_size);
+		sf_page_unmap((uintptr_t)page, sf_page_size);
 		return (int)result;
 	}
 	*out = (uintptr_t)result;
@@ -85,12 +126,6 @@ void sf_unreserve(uintptr_t start, size_t len)
 {
 	forget(start);
 	sf_page_unmap(start, len);
-}
-
-static size_t get(size_t i, uintptr_t *start)
-{
-	*start = atomic_load_explicit(&reserved[i].start, memory_order_relaxed);
-	return atomic_load_explicit(&reserved[i].len, memory_order_relaxed);
 }
 
 bool sf_reserved_overlaps(uintptr_t start, uintptr_t end)
