@@ -83,6 +83,18 @@ static int unlock_run(const struct sf_extent *run, unsigned planes)
 	return call_run(run, UNLOCK, 0);
 }
 
+/*
+ * To be locked, live pages are one run, altered or not: whether the limit
+ * allows it the kernel asks of the whole.
+ */
+static unsigned find_run(const struct sf_extent *rest, enum work work,
+			 struct sf_extent *run)
+{
+	if (work == LOCK)
+		return sf_space_live_run(rest, run) ? SF_LIVE : 0;
+	return sf_space_run(rest, run);
+}
+
 /* The first run of the rest, whose planes are returned. */
 static unsigned do_run(const struct sf_extent *rest, enum work work,
 		       unsigned flags, struct sf_extent *run, int *err)
@@ -92,7 +104,7 @@ static unsigned do_run(const struct sf_extent *rest, enum work work,
 	*err = -ENOMEM;
 	sf_space_lock();
 	sf_alter_retry();
-	planes = sf_space_run(rest, run);
+	planes = find_run(rest, work, run);
 	if ((planes & SF_LIVE) != 0 && work == LOCK)
 		sf_alter_note(run, SF_ALTER_LOCK);
 	else if ((planes & SF_LIVE) != 0)

@@ -125,6 +125,15 @@ static const struct scenario scenarios[] = {
 					    "show A 64\n"
 					    "unmap A 64\n"
 					    "lck" },
+	{ "lock several kinds beyond the resource limit",
+	  "row A B C 8\n"
+	  "mapat B 4 rw copyfile,fixed\n"
+	  "mapat B+4 4 rw shared,fixed\n"
+	  "memlock 16\n"
+	  "lock A 24\n"
+	  "lck\n"
+	  "lock A 16\n"
+	  "lck" },
 	{ "lock all that comes", "map A 8 rw anon\n"
 				 "lockall future\n"
 				 "rss A 8\n"
