@@ -34,6 +34,7 @@
  *	code AT				put a function there
  *	run AT				call it, in a child
  *	limit LEN			lower RLIMIT_MEMLOCK
+ *	aslimit LEN			set RLIMIT_AS; "max": to what it may be
  *	memlock LEN			the same, and be an ordinary user
  *	fork ... join			those statements in a child
  *
