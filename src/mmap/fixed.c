@@ -319,7 +319,9 @@ static long map_locked(struct request *request)
 	if ((request->flags & SF_MAP_FIXED_NOREPLACE) != 0 &&
 	    check_free(request) != 0)
 		return -EEXIST;
-	/* What we know to be free the kernel does not. */
+	/* What we know to be free the kernel does not, unless it can now. */
+	if ((request->flags & SF_MAP_FIXED_NOREPLACE) != 0)
+		sf_rescue_retry(request->addr, request->end);
 	if (is_ours || sf_rescue_covers(request->addr, request->end)) {
 		request->flags &= ~SF_MAP_FIXED_NOREPLACE;
 		request->flags |= MAP_FIXED;
