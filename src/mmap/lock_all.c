@@ -144,15 +144,15 @@ static int lock_current(int flags, size_t limit)
 	/* It says whether we may, and reads in nothing that is ours. */
 	int err = sf_page_call_lock_all(flags | SF_MCL_ONFAULT);
 
-	if (err == 0)
-		sf_reserved_unlock();
-	else if (err != -ENOMEM)
+	if (err != 0 && err != -ENOMEM)
 		return err;
 	if (err != 0 && !fits(&visit, limit)) {
 		visit.with_image = false;
 		if (!fits(&visit, limit))
 			return err;
 	}
+	/* Locked by this call, or when there was no limit. */
+	sf_reserved_unlock();
 	err = set_future(flags);
 	if (err != 0)
 		return err;
