@@ -3,6 +3,7 @@
 #include "malloc/array.h"
 
 #include "os/page.h"
+#include "vm/reserve.h"
 
 /* So much is made accessible at a time, where it may be. */
 #define STEP ((size_t)16 << 20)
@@ -10,7 +11,7 @@
 int sf_array_open(struct sf_array *array, size_t max_len)
 {
 	uintptr_t base;
-	int err = sf_page_reserve(max_len, &base);
+	int err = sf_reserve(max_len, &base);
 
 	if (err != 0)
 		return err;
@@ -22,7 +23,7 @@ int sf_array_open(struct sf_array *array, size_t max_len)
 
 void sf_array_close(struct sf_array *array)
 {
-	sf_page_unmap(array->base, array->max_len);
+	sf_unreserve(array->base, array->max_len);
 	*array = (struct sf_array){ 0 };
 }
 

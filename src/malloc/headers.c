@@ -5,6 +5,7 @@
 #include "base/option.h"
 #include "malloc/slab.h"
 #include "vm/release.h"
+#include "vm/reserve.h"
 
 /* Units whose headers and marks become accessible at once. */
 #define STEP ((size_t)1024)
@@ -44,7 +45,7 @@ int sf_headers_reserve(struct sf_pool *pool)
 	size_t below = marks_len(max_units(pool));
 	size_t len = below + headers_len(max_units(pool));
 	uintptr_t start;
-	int err = sf_page_reserve(len, &start);
+	int err = sf_reserve(len, &start);
 
 	if (err != 0)
 		return err;

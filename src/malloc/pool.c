@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "malloc/headers.h"
 #include "vm/account.h"
+#include "vm/pin.h"
 #include "vm/release.h"
 #include "vm/retain.h"
 
@@ -169,6 +170,7 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 				sf_region_grow_ahead(region, ahead);
 				sf_headers_grow_ahead(pool, end);
 			}
+			sf_pin_follow(region, end);
 			return 0;
 		}
 		sf_region_unlock(region);
@@ -241,6 +243,8 @@ bool sf_pool_grow(struct sf_pool *pool, size_t first, size_t nr)
 		if (taken)
 			take_locked(pool, first, nr, 0, &more);
 		sf_region_unlock(region);
+		if (taken)
+			sf_pin_follow(region, first + nr);
 		if (taken || !is_free ||
 		    sf_headers_grow(pool, first + nr) != 0 ||
 		    sf_region_grow(region, first + nr) != 0)

@@ -241,24 +241,38 @@ static void retry_aside(void)
 	sf_extent_give(&extent);
 }
 
-/* A stranger may have moved in: then the pages are as if replaced. */
-static void retry_hole(void)
+/*
+ * What can be filled of a hole is free. Where a stranger has moved in the pages
+ * are as if replaced; what is refused waits.
+ */
+static void fill_hole(uintptr_t addr, uintptr_t end)
 {
-	struct sf_range range;
-	struct sf_extent extent;
-	int err;
+	size_t len = end - addr;
+	uintptr_t middle = addr + sf_align_down(len / 2, sf_page_size);
+	struct sf_range range = { addr, end };
+	struct sf_extent extent = extent_of(range);
+	int err = renew(addr, len, true);
 
-	if (!sf_ranges_next(&holes, &range))
-		return;
-	err = renew(range.start, range.end - range.start, true);
 	if (err != 0 && err != -EEXIST)
 		return;
-	sf_ranges_cut(&holes, range.start, range.end);
-	extent = extent_of(range);
+	if (err == -EEXIST && middle > addr && !sf_page_is_mapped(addr, len)) {
+		fill_hole(addr, middle);
+		fill_hole(middle, end);
+		return;
+	}
+	sf_ranges_cut(&holes, addr, end);
 	if (err == 0)
 		sf_extent_give(&extent);
 	else
 		sf_space_adopt(&extent);
+}
+
+static void retry_hole(void)
+{
+	struct sf_range range;
+
+	if (sf_ranges_next(&holes, &range))
+		fill_hole(range.start, range.end);
 }
 
 void sf_alter_retry(void)

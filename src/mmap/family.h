@@ -57,6 +57,9 @@ void sf_mmap_lock_fork_child(void);
 /* After mlockall(): new maps are the kernel's. */
 bool sf_mmap_locks_all(void);
 
+/* Whether there ever was one. */
+bool sf_mmap_locked_all(void);
+
 /* Whether a page can be made inaccessible by a marker. */
 bool sf_mmap_can_mark(void);
 

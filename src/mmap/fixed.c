@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* mmap() with MAP_FIXED and MAP_FIXED_NOREPLACE. */
 #include <errno.h>
-#include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "mmap/alter.h"
 #include "mmap/count.h"
@@ -12,8 +12,13 @@
 #include "os/probe.h"
 #include "os/sys.h"
 
-/* How long to wait for another thread that is releasing these very pages. */
-#define MAX_YIELDS 10000
+/*
+ * How often to wait for another thread that is releasing these very pages: in
+ * our sleep after the first yields, as it may not run before us. Some 2 s.
+ */
+#define MAX_WAITS  2000
+#define NR_YIELDS  100
+#define NS_A_SLEEP 1000000
 
 /* Newer than the oldest headers we build with. */
 #define SF_MADV_POPULATE_READ  22
@@ -38,19 +43,14 @@ struct request {
  * Claiming
  */
 
-/* Take pages that are not live. Another thread may still be releasing some. */
-static int take_free(const struct sf_extent *run)
+static void wait_for_others(int nr_waits)
 {
-	for (int i = 0; i < MAX_YIELDS; i++) {
-		int err = sf_extent_map_at(run);
+	struct timespec sleep = { 0, NS_A_SLEEP };
 
-		if (err == 0)
-			sf_mmap_count_live(sf_extent_len(run));
-		if (err != -EEXIST)
-			return err;
+	if (nr_waits < NR_YIELDS)
 		sf_sys(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
-	}
-	return -ENOMEM;
+	else
+		sf_sys(__NR_nanosleep, (long)&sleep, 0, 0, 0, 0, 0);
 }
 
 /* What the call under way has taken. */
@@ -84,22 +84,38 @@ static int take_aside(uintptr_t addr, uintptr_t end)
 	return err;
 }
 
-/* Take what is free of an extent, and note all of it as altered in this way. */
+/* Take pages that are not live. -EEXIST: they are not all free. */
+static int take_free(const struct sf_extent *run)
+{
+	int err = sf_extent_map_at(run);
+
+	if (err != 0)
+		return err;
+	sf_mmap_count_live(sf_extent_len(run));
+	return note_taken(run);
+}
+
+/*
+ * Take what is free of an extent, and note all of it as altered in this way.
+ * Another thread may still be releasing some, or map some meanwhile.
+ */
 static int claim_extent(const struct sf_extent *extent, unsigned kinds)
 {
 	struct sf_extent rest = *extent;
 	struct sf_extent run;
 	size_t end = rest.first + rest.nr;
+	int nr_waits = 0;
 
 	for (; rest.nr > 0; rest.nr = end - rest.first) {
-		if ((sf_space_run(&rest, &run) & SF_LIVE) == 0) {
-			int err = take_free(&run);
+		bool live = sf_space_live_run(&rest, &run);
+		int err = live ? 0 : take_free(&run);
 
-			if (err == 0)
-				err = note_taken(&run);
-			if (err != 0)
-				return err;
+		if (err == -EEXIST && nr_waits < MAX_WAITS) {
+			wait_for_others(nr_waits++);
+			continue;
 		}
+		if (err != 0)
+			return err == -EEXIST ? -ENOMEM : err;
 		rest.first = run.first + run.nr;
 	}
 	if (kinds != 0)
@@ -319,7 +335,9 @@ static long map_locked(struct request *request)
 	if ((request->flags & SF_MAP_FIXED_NOREPLACE) != 0 &&
 	    check_free(request) != 0)
 		return -EEXIST;
-	/* What we know to be free the kernel does not. */
+	/* What we know to be free the kernel does not, unless it can now. */
+	if ((request->flags & SF_MAP_FIXED_NOREPLACE) != 0)
+		sf_rescue_retry(request->addr, request->end);
 	if (is_ours || sf_rescue_covers(request->addr, request->end)) {
 		request->flags &= ~SF_MAP_FIXED_NOREPLACE;
 		request->flags |= MAP_FIXED;

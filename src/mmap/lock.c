@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* mlock() and its like. */
+/* mlock() and its like; mlockall() is in lock_all.c. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "mmap/alter.h"
@@ -9,23 +8,6 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
-
-/* After mlockall(), until munlockall(); and ever. */
-static _Atomic bool is_locked;
-static _Atomic bool locked_all;
-
-/* Relaxed, all: the calls themselves are not ordered with maps either. */
-
-bool sf_mmap_locks_all(void)
-{
-	return SF_UNLIKELY(
-		atomic_load_explicit(&is_locked, memory_order_relaxed));
-}
-
-void sf_mmap_lock_fork_child(void)
-{
-	atomic_store_explicit(&is_locked, false, memory_order_relaxed);
-}
 
 enum work { LOCK, UNLOCK };
 
@@ -95,11 +77,22 @@ static int lock_run(const struct sf_extent *run, unsigned flags)
 static int unlock_run(const struct sf_extent *run, unsigned planes)
 {
 	/* Never locked: no reason to risk a mapping. */
-	if ((planes & SF_QUIET) == 0 &&
-	    !atomic_load_explicit(&locked_all, memory_order_relaxed))
+	if ((planes & SF_QUIET) == 0 && !sf_mmap_locked_all())
 		return 0;
 	sf_alter_note(run, SF_ALTER_LOCK);
 	return call_run(run, UNLOCK, 0);
+}
+
+/*
+ * To be locked, live pages are one run, altered or not: whether the limit
+ * allows it the kernel asks of the whole.
+ */
+static unsigned find_run(const struct sf_extent *rest, enum work work,
+			 struct sf_extent *run)
+{
+	if (work == LOCK)
+		return sf_space_live_run(rest, run) ? SF_LIVE : 0;
+	return sf_space_run(rest, run);
 }
 
 /* The first run of the rest, whose planes are returned. */
@@ -111,7 +104,7 @@ static unsigned do_run(const struct sf_extent *rest, enum work work,
 	*err = -ENOMEM;
 	sf_space_lock();
 	sf_alter_retry();
-	planes = sf_space_run(rest, run);
+	planes = find_run(rest, work, run);
 	if ((planes & SF_LIVE) != 0 && work == LOCK)
 		sf_alter_note(run, SF_ALTER_LOCK);
 	else if ((planes & SF_LIVE) != 0)
@@ -184,25 +177,4 @@ int sf_mmap_lock(uintptr_t addr, size_t len, unsigned flags)
 int sf_mmap_unlock(uintptr_t addr, size_t len)
 {
 	return lock_or_unlock(addr, len, UNLOCK, 0);
-}
-
-int sf_mmap_lock_all(int flags)
-{
-	int err = sf_page_call_lock_all(flags);
-
-	if (err == 0) {
-		/* Also without MCL_FUTURE: our regions are locked now. */
-		atomic_store_explicit(&is_locked, true, memory_order_relaxed);
-		atomic_store_explicit(&locked_all, true, memory_order_relaxed);
-	}
-	return err;
-}
-
-int sf_mmap_unlock_all(void)
-{
-	int err = sf_page_call_unlock_all();
-
-	if (err == 0)
-		atomic_store_explicit(&is_locked, false, memory_order_relaxed);
-	return err;
 }

@@ -8,6 +8,7 @@
 #include "mmap/alter.h"
 #include "mmap/count.h"
 #include "mmap/family.h"
+#include "mmap/rescue.h"
 #include "os/limit.h"
 #include "os/maps.h"
 
@@ -156,6 +157,33 @@ long sf_move_altered(const struct sf_remap *remap,
 	return (long)there.to;
 }
 
+/*
+ * The kernel unmaps the target first, and what it refuses then leaves a hole:
+ * to the program as well.
+ */
+static void drop_holes(uintptr_t addr, uintptr_t end)
+{
+	struct sf_piece piece;
+
+	if (sf_rescue_overlaps(addr, end))
+		sf_rescue_forget_holes();
+	for (; addr < end; addr = piece.end) {
+		struct sf_extent rest;
+		struct sf_extent run;
+
+		piece = sf_piece_at(addr, end);
+		if (piece.kind != SF_PIECE_OURS)
+			continue;
+		rest = sf_piece_extent(&piece);
+		while (rest.nr > 0) {
+			if (sf_space_live_run(&rest, &run))
+				sf_alter_drop_holes(&run);
+			rest.first += run.nr;
+			rest.nr -= run.nr;
+		}
+	}
+}
+
 /* source: NULL, or all of it, without holes. */
 static long move_fixed(const struct sf_remap *remap,
 		       const struct sf_extent *source)
@@ -169,6 +197,7 @@ static long move_fixed(const struct sf_remap *remap,
 	result = source != NULL ? move(remap) : sf_move_call(remap);
 	if (sf_page_is_error(result)) {
 		sf_mmap_unclaim();
+		drop_holes(remap->to, remap->to + remap->len);
 		return result;
 	}
 	sf_mmap_replaced(remap->to, remap->to + remap->len);

@@ -144,6 +144,17 @@ static bool really_unmap(struct sf_range range)
 	return true;
 }
 
+void sf_rescue_retry(uintptr_t addr, uintptr_t end)
+{
+	const struct sf_range *range;
+
+	while (sf_rescue_any() && addr < end &&
+	       (range = sf_ranges_find(&remembered, addr, end)) != NULL) {
+		addr = range->end;
+		really_unmap(*range);
+	}
+}
+
 /* Try what touches addr, where a hole begins or ends. */
 static void retry_at(uintptr_t addr)
 {

@@ -41,6 +41,9 @@ void sf_rescue_forget(uintptr_t addr, uintptr_t end);
  */
 void sf_rescue_forget_holes(void);
 
+/* Unmap really what is remembered and overlaps the range, where it can be. */
+void sf_rescue_retry(uintptr_t addr, uintptr_t end);
+
 /* It was not, after all. */
 void sf_rescue_remember(uintptr_t addr, uintptr_t end);
 

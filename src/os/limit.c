@@ -75,3 +75,8 @@ size_t sf_limit_data(void)
 {
 	return resource_limit(RLIMIT_DATA);
 }
+
+size_t sf_limit_locked(void)
+{
+	return resource_limit(RLIMIT_MEMLOCK);
+}

@@ -22,4 +22,7 @@ bool sf_limit_huge_always(void);
 size_t sf_limit_address_space(void);
 size_t sf_limit_data(void);
 
+/* RLIMIT_MEMLOCK, the same. */
+size_t sf_limit_locked(void);
+
 #endif

@@ -97,6 +97,25 @@ int sf_maps_find(uintptr_t addr, struct sf_mapping *out)
 	return got < 0 ? got : err;
 }
 
+int sf_maps_each(void (*visit)(const struct sf_mapping *mapping, void *arg),
+		 void *arg)
+{
+	struct sf_proc proc;
+	struct sf_mapping mapping;
+	char *line;
+	int got;
+	int err = open_maps(0, &proc);
+
+	if (err != 0)
+		return err;
+	while ((got = sf_proc_line(&proc, &line)) == 1) {
+		parse_mapping(line, &mapping);
+		visit(&mapping, arg);
+	}
+	sf_proc_close(&proc);
+	return got;
+}
+
 /*
  * What follows the addresses of an anonymous mapping: "rw-p 00000000 00:00 0",
  * and perhaps a name; of a file, the offset would differ at least.

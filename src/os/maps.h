@@ -34,6 +34,10 @@ int sf_maps_count_paced(pid_t pid, size_t *out, void (*pause)(void *arg),
 /* Find this process's mapping that holds addr. 0, -ENOENT or -errno. */
 int sf_maps_find(uintptr_t addr, struct sf_mapping *out);
 
+/* Call visit for each of this process's mappings. 0 or -errno. */
+int sf_maps_each(void (*visit)(const struct sf_mapping *mapping, void *arg),
+		 void *arg);
+
 /*
  * Whether [addr, end) is mapped throughout, and all of it shown alike:
  * protection, private or shared, and not of a file. False on errors.

@@ -8,6 +8,7 @@
 #include "base/option.h"
 #include "os/probe.h"
 #include "vm/account.h"
+#include "vm/pin.h"
 #include "vm/state.h"
 
 /* Markers in free memory that are closer than this are removed in one call. */
@@ -138,6 +139,9 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 			sf_region_unlock(region);
 			if (SF_UNLIKELY(ahead > 0))
 				sf_region_grow_ahead(region, ahead);
+			/* Locked memory takes no guard: a stack's comes first. */
+			if ((flags & SF_EXTENT_GAP) == 0)
+				sf_pin_follow(region, start + nr_all);
 			*out = (struct sf_extent){ region, start + lead, nr };
 			return 0;
 		}
@@ -370,6 +374,7 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		if (*err != 0)
 			return false;
 	}
+	sf_pin_follow(region, next + nr_more);
 	*err = unmark(&more, &todo);
 	if (*err == 0)
 		*err = make_tables(&more, &todo, flags);

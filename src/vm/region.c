@@ -9,6 +9,8 @@
 #include "os/limit.h"
 #include "vm/account.h"
 #include "vm/fork.h"
+#include "vm/pin.h"
+#include "vm/reserve.h"
 
 /* Small steps where committed memory is charged or populated at once. */
 #define STRICT_AHEAD_LEN ((size_t)1 << 20)
@@ -85,6 +87,7 @@ static void set_up(struct sf_region *region, enum sf_region_kind kind,
 		.len = reservation_len(nr_leaf),
 		.metadata = start + sf_page_size,
 		.nr_pages = nr_leaf * SF_LEAF_PAGES,
+		.pinned = sf_pin_first(),
 	};
 	region->base = sf_align_up(region->metadata +
 					   metadata_max_len(nr_leaf) +
@@ -145,7 +148,7 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 	if (min_leaf > MAX_LEAVES)
 		return -ENOMEM;
 	for (size_t nr_leaf = want; nr_leaf >= min_leaf; nr_leaf /= 2) {
-		err = sf_page_reserve(reservation_len(nr_leaf), &start);
+		err = sf_reserve(reservation_len(nr_leaf), &start);
 		if (err != 0)
 			continue;
 		if (nr_leaf < want)
@@ -159,7 +162,7 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 			return 0;
 		}
 		/* More than one mapping: never refused. */
-		sf_page_unmap(region->start, region->len);
+		sf_unreserve(region->start, region->len);
 	}
 	sf_count(SF_COUNT_REGIONS_REFUSED, 1);
 	return err;
@@ -324,7 +327,8 @@ size_t sf_region_shrink(struct sf_region *region)
 	size_t nr;
 	int err = -ENOENT;
 
-	if (region->kind == SF_REGION_VIEW)
+	/* While new maps are locked, what is put there would be apart. */
+	if (region->kind == SF_REGION_VIEW || sf_pin_is_on())
 		return 0;
 	sf_lock_acquire(&region->grow, SF_RANK_GROW);
 	sf_region_relock(region);

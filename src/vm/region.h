@@ -39,6 +39,9 @@ enum sf_region_kind {
 
 #define SF_REGION_MAPPINGS 5
 
+/* No lock follows what is handed out. */
+#define SF_NOT_PINNED SIZE_MAX
+
 struct sf_region {
 	/* Fixed at birth. */
 	enum sf_region_kind kind;
@@ -67,6 +70,9 @@ struct sf_region {
 
 	/* Changed under lock; fork() sleeps on it. */
 	_Atomic uint32_t nr_busy;
+
+	/* Pages below are locked, and those handed out will be, see pin.h. */
+	_Atomic size_t pinned;
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "os/probe.h"
 #include "vm/account.h"
 #include "vm/keep.h"
+#include "vm/pin.h"
 #include "vm/state.h"
 
 static struct sf_extent body_of(const struct sf_extent *whole)
@@ -96,6 +97,8 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 	if (got < 0)
 		return got;
 	*guarded = got != 0;
+	if (*guarded)
+		sf_pin_run(body->region, body->first, body->nr);
 	if (!*guarded)
 		sf_count(SF_COUNT_GUARDS_MISSING, 1);
 	return 0;

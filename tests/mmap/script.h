@@ -33,8 +33,10 @@
  *	touch AT			read and write a byte
  *	code AT				put a function there
  *	run AT				call it, in a child
- *	memlock LEN			lower RLIMIT_MEMLOCK, as an ordinary
- *user fork ... join			those statements in a child
+ *	limit LEN			lower RLIMIT_MEMLOCK
+ *	aslimit LEN			set RLIMIT_AS; "max": to what it may be
+ *	memlock LEN			the same, and be an ordinary user
+ *	fork ... join			those statements in a child
  *
  * show writes a letter and a byte for a page, and "*N" for N alike: "-" not
  * mapped, "n" no access, "r" and "w" with "0" or the letter it is filled with.

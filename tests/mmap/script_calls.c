@@ -212,6 +212,28 @@ static void run_lockall(void)
 			(int)words_value(WORDS_LOCKALL, script_words[1])));
 }
 
+static void run_limit(void)
+{
+	size_t len = script_len(script_words[1]);
+	struct rlimit limit = { len, len };
+
+	errno = ERRNO_KEPT;
+	script_say_result(setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
+/* Of address space; "max": what it may be. */
+static void run_aslimit(void)
+{
+	struct rlimit limit = { 0, 0 };
+
+	errno = ERRNO_KEPT;
+	getrlimit(RLIMIT_AS, &limit);
+	limit.rlim_cur = script_len(script_words[1]);
+	if (strcmp(script_words[1], "max") == 0)
+		limit.rlim_cur = limit.rlim_max;
+	script_say_result(setrlimit(RLIMIT_AS, &limit));
+}
+
 static void run_memlock(void)
 {
 	size_t len = script_len(script_words[1]);
@@ -233,5 +255,6 @@ const struct script_verb script_calls[] = {
 	{ "lock", run_range },	      { "unlock", run_range },
 	{ "lock2", run_range },	      { "lockall", run_lockall },
 	{ "unlockall", run_lockall }, { "remap", run_remap },
-	{ "memlock", run_memlock },   { NULL, NULL },
+	{ "memlock", run_memlock },   { "limit", run_limit },
+	{ "aslimit", run_aslimit },   { NULL, NULL },
 };

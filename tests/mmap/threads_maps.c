@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -247,6 +248,82 @@ static void threads_unmap_with_nothing_spare(void)
 	join(threads);
 }
 
+/*
+ * A thread that goes before all others maps where one of them, stopped anywhere
+ * in its calls, had a map just now. That never writes to the first page.
+ */
+
+#define NR_FIRST 2000
+#define URGENT	 10
+
+static _Atomic(char *) last;
+
+static void *map_in_turn(void *arg)
+{
+	size_t page = test_page();
+
+	while (!atomic_load(&stop)) {
+		char *p = mmap(NULL, 64 * page, RW, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+
+		if (!CHECK(p != MAP_FAILED))
+			break;
+		atomic_store(&last, p);
+		pages_fill(p + page, 63, 'x');
+		CHECK_OK(munmap(p, 64 * page));
+	}
+	return arg;
+}
+
+static bool be_first_on_a_cpu(void)
+{
+	struct sched_param param = { .sched_priority = URGENT };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &param) == 0)
+		return true;
+	atomic_store(&stop, true);
+	test_skip("SCHED_FIFO: %s", strerror(errno));
+	return false;
+}
+
+static void map_there(void)
+{
+	struct test_rng rng = test_rng(test_seed());
+
+	for (int i = 0; i < NR_FIRST && !test_failed(); i++) {
+		struct timespec pause = { 0, 0 };
+		char *p;
+
+		pause.tv_nsec = 20000 + (long)test_rand_below(&rng, 200000);
+		nanosleep(&pause, NULL);
+		p = atomic_load(&last);
+		if (p == NULL)
+			continue;
+		CHECK(mmap(p, test_page(), RW,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			   0) == p);
+		CHECK_OK(munmap(p, test_page()));
+	}
+	atomic_store(&stop, true);
+}
+
+static void who_goes_first_waits_for_a_release(void)
+{
+	pthread_t thread;
+	cpu_set_t cpus;
+	int cpu = sched_getcpu();
+
+	alarm(PATIENCE);
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu >= 0 ? (size_t)cpu : 0, &cpus);
+	if (!CHECK_OK(sched_setaffinity(0, sizeof(cpus), &cpus)) ||
+	    !CHECK_EQ(pthread_create(&thread, NULL, map_in_turn, NULL), 0))
+		return;
+	if (be_first_on_a_cpu())
+		map_there();
+	pthread_join(thread, NULL);
+}
+
 static const struct test tests[] = {
 	{ "one thread maps, another unmaps", one_maps_another_unmaps },
 	{ "a child maps whatever other threads did at fork()",
@@ -254,6 +331,8 @@ static const struct test tests[] = {
 	{ "every thread forks", every_thread_forks },
 	{ "threads unmap with nothing spare",
 	  threads_unmap_with_nothing_spare },
+	{ "who goes first waits for a release",
+	  who_goes_first_waits_for_a_release },
 };
 
 int main(int argc, char **argv)

@@ -453,6 +453,31 @@ static void what_waits_takes_no_mapping(void)
 		CHECK(map_shared(1) != NULL);
 }
 
+/* What moved away leaves a hole beside one that waits: both are free. */
+static void holes_are_one_hole(void)
+{
+	size_t len = 4 * test_page();
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *p = mmap(NULL, 4 * len, PROT_READ, flags, -1, 0);
+	char *to = mmap(NULL, len, PROT_NONE, flags, -1, 0);
+
+	if (!CHECK(p != MAP_FAILED && to != MAP_FAILED) ||
+	    !test_fill(memory_is_surefree() ? 0 : LIBC_SPARE))
+		return;
+	CHECK_OK(munmap(p + len, len));
+	test_unfill();
+	CHECK(mremap(p + 2 * len, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     to) == to);
+	CHECK(mmap(p, 2 * len, PROT_READ, flags | MAP_FIXED_NOREPLACE, -1, 0) ==
+	      MAP_FAILED);
+	CHECK_EQ(errno, EEXIST);
+	CHECK(mmap(p + len, 2 * len, PROT_READ | PROT_WRITE,
+		   flags | MAP_FIXED_NOREPLACE, -1, 0) == p + len);
+	pages_fill(p + len, 8, 'n');
+	CHECK_EQ(pages_byte(p), 0);
+	CHECK_EQ(pages_byte(p + 3 * len), 0);
+}
+
 static const struct test tests[] = {
 	{ "far from the limit, all memory can be unmapped", in_the_midst },
 	{ "with nothing spare, all memory can be unmapped", nothing_spare },
@@ -463,6 +488,7 @@ static const struct test tests[] = {
 	  in_a_child },
 	{ "what is unmapped is a hole to all calls",
 	  what_is_unmapped_is_a_hole },
+	{ "holes beside each other are one hole", holes_are_one_hole },
 	{ "what waits takes no mapping", what_waits_takes_no_mapping },
 	{ "what was detached is forgotten", what_was_detached_is_forgotten },
 	{ "what a child has not is forgotten",

@@ -86,8 +86,8 @@ static void it_makes_do_with_little_address_space(void)
 		CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
-/* All of a new stack is resident then, which is what such programs want. */
-static void memory_locked_ahead_is_the_c_librarys(void)
+/* Whoever makes the stack, which is what such programs want. */
+static void stacks_are_resident_where_memory_is_locked_ahead(void)
 {
 	struct stack stack;
 	pthread_t thread;
@@ -95,7 +95,8 @@ static void memory_locked_ahead_is_the_c_librarys(void)
 	pthread_attr_init(&attr);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
 		SKIP("cannot lock memory");
-	CHECK_LT(stack_used(), STACK_LEN);
+	/* The second may be the first one's. */
+	CHECK(stack_used() < 2 * STACK_LEN);
 	if (!threads_start(&thread, &attr, wait_for_end, NULL))
 		return;
 	stack = threads_stack(thread);
@@ -109,8 +110,8 @@ static const struct test tests[] = {
 	  it_does_nothing_when_switched_off },
 	{ "it is on by default", it_is_on_by_default },
 	{ "huge stacks are not ours", huge_stacks_are_not_ours },
-	{ "memory locked ahead is the C library's",
-	  memory_locked_ahead_is_the_c_librarys },
+	{ "stacks are resident where memory is locked ahead",
+	  stacks_are_resident_where_memory_is_locked_ahead },
 	{ "it makes do with little address space",
 	  it_makes_do_with_little_address_space },
 };

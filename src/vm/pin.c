@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+/* Locking what is in use of regions, see pin.h. */
+#include "vm/pin.h"
+
+#include <errno.h>
+
+#include "os/maps.h"
+#include "os/signals.h"
+#include "os/sys.h"
+#include "vm/state.h"
+
+static _Atomic bool is_on;
+static _Atomic unsigned lock_flags;
+static _Atomic long locked_pid;
+
+/* Relaxed, all: mlockall() is not ordered with what others hand out. */
+
+bool sf_pin_is_on(void)
+{
+	return SF_UNLIKELY(atomic_load_explicit(&is_on, memory_order_relaxed));
+}
+
+size_t sf_pin_first(void)
+{
+	return sf_pin_is_on() ? 0 : SF_NOT_PINNED;
+}
+
+static long get_pid(void)
+{
+	return sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+static void set_pinned(struct sf_region *region, size_t pinned)
+{
+	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
+}
+
+/* Handlers may make calls that need the region, too; callers may hold locks. */
+
+static uint64_t begin(struct sf_region *region)
+{
+	uint64_t signals = sf_signals_block();
+
+	sf_region_relock(region);
+	return signals;
+}
+
+static void finish(struct sf_region *region, uint64_t signals)
+{
+	sf_region_unlock(region);
+	sf_signals_restore(signals);
+}
+
+/* The page behind the last one in use. Called under lock. */
+static size_t used_end_locked(const struct sf_region *region)
+{
+	const struct sf_tree *tree = &region->tree;
+	size_t end = region->frontier;
+
+	while (end > 0) {
+		size_t leaf = sf_align_down(end - 1, SF_LEAF_PAGES);
+
+		if (sf_tree_any(tree, leaf, end - leaf, SF_TAKEN))
+			break;
+		end = leaf;
+	}
+	while (end > 0 && !sf_tree_any(tree, end - 1, 1, SF_TAKEN))
+		end--;
+	return end;
+}
+
+static size_t used_end(struct sf_region *region)
+{
+	uint64_t signals = begin(region);
+	size_t end = used_end_locked(region);
+
+	finish(region, signals);
+	return end;
+}
+
+static size_t frontier_of(struct sf_region *region)
+{
+	uint64_t signals = begin(region);
+	size_t frontier = region->frontier;
+
+	finish(region, signals);
+	return frontier;
+}
+
+/* Leaves the last accessible page out. */
+static size_t lockable_end(struct sf_region *region, size_t end)
+{
+	size_t frontier = frontier_of(region);
+
+	return frontier > 0 ? sf_min(end, frontier - 1) : 0;
+}
+
+static int lock_pages(const struct sf_region *region, size_t first, size_t nr,
+		      unsigned flags)
+{
+	if (nr == 0)
+		return 0;
+	return sf_page_call_lock(sf_region_addr(region, first),
+				 nr << sf_page_shift, flags);
+}
+
+/*
+ * The first run of pages in [*first, end) that are in use and carry no marker.
+ * Returns where it ends; it is empty when there is none.
+ */
+static size_t next_run(struct sf_region *region, size_t *first, size_t end)
+{
+	const struct sf_tree *tree = &region->tree;
+	uint64_t signals = begin(region);
+	size_t at = *first;
+	size_t stop;
+
+	for (;;) {
+		at = sf_tree_next(tree, at, end, SF_TAKEN, true);
+		stop = sf_tree_next(tree, at, end, SF_MARKED, false);
+		if (stop == at)
+			break;
+		at = stop;
+	}
+	stop = sf_tree_next(tree, at, end, SF_TAKEN, false);
+	stop = sf_tree_next(tree, at, stop, SF_MARKED, true);
+	finish(region, signals);
+	*first = at;
+	return stop;
+}
+
+/* Each mapping of a range by itself: one may have no access. */
+static void lock_mappings(uintptr_t addr, uintptr_t end, unsigned flags)
+{
+	struct sf_mapping mapping;
+
+	while (addr < end && sf_maps_find(addr, &mapping) == 0) {
+		uintptr_t stop = sf_min(end, mapping.end);
+
+		sf_page_call_lock(addr, stop - addr, flags);
+		addr = stop;
+	}
+}
+
+/*
+ * The kernel reads in what it locks up to the first page that it can't: a
+ * marker, or one without access. So ask for each run.
+ */
+static void lock_runs(struct sf_region *region, size_t end, unsigned flags)
+{
+	size_t first = 0;
+
+	while (first < end) {
+		size_t stop = next_run(region, &first, end);
+
+		if (first < stop &&
+		    lock_pages(region, first, stop - first, flags) == -ENOMEM)
+			lock_mappings(sf_region_addr(region, first),
+				      sf_region_addr(region, stop), flags);
+		first = stop;
+	}
+}
+
+static void lock_region(struct sf_region *region, unsigned flags)
+{
+	size_t end = lockable_end(region, used_end(region));
+
+	/* First without reading in, so that a limit is told from that. */
+	if (lock_pages(region, 0, end, SF_MLOCK_ONFAULT) == 0) {
+		if (flags == SF_MLOCK_ONFAULT)
+			return;
+		lock_pages(region, 0, end, flags);
+	} else if (lock_pages(region, 0, frontier_of(region),
+			      SF_MLOCK_ONFAULT) == 0) {
+		/* All of it takes no further mapping. */
+		return;
+	}
+	lock_runs(region, end, flags);
+}
+
+static size_t region_len(struct sf_region *region)
+{
+	uint64_t signals = begin(region);
+	size_t nr = sf_tree_count(&region->tree, 0, region->frontier, SF_TAKEN);
+
+	finish(region, signals);
+	return nr << sf_page_shift;
+}
+
+/* Views are mappings of their own. The i-th region, or NULL. */
+static struct sf_region *region_at(size_t i)
+{
+	struct sf_region *region = sf_state_region(i);
+
+	return region->kind == SF_REGION_VIEW ? NULL : region;
+}
+
+size_t sf_pin_len(void)
+{
+	size_t nr = sf_state_nr_regions();
+	size_t len = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (region_at(i) != NULL)
+			len += region_len(region_at(i));
+	return len;
+}
+
+void sf_pin_current(unsigned flags)
+{
+	size_t nr = sf_state_nr_regions();
+
+	for (size_t i = 0; i < nr; i++)
+		if (region_at(i) != NULL)
+			lock_region(region_at(i), flags);
+}
+
+void sf_pin_future(unsigned flags)
+{
+	size_t nr;
+
+	atomic_store_explicit(&lock_flags, flags, memory_order_relaxed);
+	atomic_store_explicit(&locked_pid, get_pid(), memory_order_relaxed);
+	atomic_store_explicit(&is_on, true, memory_order_relaxed);
+	nr = sf_state_nr_regions();
+	for (size_t i = 0; i < nr; i++)
+		if (region_at(i) != NULL)
+			set_pinned(region_at(i), used_end(region_at(i)));
+}
+
+void sf_pin_end(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	atomic_store_explicit(&is_on, false, memory_order_relaxed);
+	for (size_t i = 0; i < nr; i++)
+		set_pinned(sf_state_region(i), SF_NOT_PINNED);
+}
+
+void sf_pin_more(struct sf_region *region, size_t end)
+{
+	unsigned flags = atomic_load_explicit(&lock_flags,
+					      memory_order_relaxed);
+	size_t first;
+
+	/* In a child nothing is locked, though it may not have been told. */
+	if (region->kind == SF_REGION_VIEW ||
+	    atomic_load_explicit(&locked_pid, memory_order_relaxed) !=
+		    get_pid())
+		return;
+	end = lockable_end(region, end);
+	/* Also where it is refused: so nothing is tried twice. */
+	first = atomic_load_explicit(&region->pinned, memory_order_relaxed);
+	while (first < end &&
+	       !atomic_compare_exchange_weak_explicit(&region->pinned, &first,
+						      end, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+	if (first < end)
+		(void)lock_pages(region, first, end - first, flags);
+}
+
+/* The first lock is read in up to the guard, so the second is for the rest. */
+void sf_pin_run(struct sf_region *region, size_t first, size_t nr)
+{
+	size_t end = lockable_end(region, first + nr);
+
+	if (!sf_pin_is_on())
+		return;
+	sf_pin_follow(region, first + nr);
+	if (first < end)
+		(void)lock_pages(region, first, end - first,
+				 atomic_load_explicit(&lock_flags,
+						      memory_order_relaxed));
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What mlockall() locks of our regions: not the reservation, as the kernel
+ * would, but the pages up to the last one in use. After MCL_FUTURE the lock
+ * follows what is handed out, up a second frontier:
+ *
+ *	| read-write, locked | read-write | NONE |
+ *	base             pinned       frontier
+ *
+ * The last accessible page is left out, so that moving either frontier needs no
+ * spare mapping.
+ *
+ * Locking is a best effort: what RLIMIT_MEMLOCK does not allow is handed out
+ * all the same.
+ */
+#ifndef SF_VM_PIN_H
+#define SF_VM_PIN_H
+
+#include "vm/region.h"
+
+/* Newer than the oldest headers we build with. */
+#define SF_MLOCK_ONFAULT 1u
+
+/* Whether what is handed out from now on is to be locked. */
+bool sf_pin_is_on(void);
+
+/* Where the lock of a new region ends: SF_NOT_PINNED, or 0. */
+size_t sf_pin_first(void);
+
+/* Bytes in use in all regions but those of views: what is to be locked. */
+size_t sf_pin_len(void);
+
+/* Lock what is in use. flags: as for mlock2(). */
+void sf_pin_current(unsigned flags);
+
+/* Have the lock follow from here on. */
+void sf_pin_future(unsigned flags);
+
+/* No longer; it takes no lock off. */
+void sf_pin_end(void);
+
+/* Pages up to `end` were handed out. Called without locks. */
+void sf_pin_more(struct sf_region *region, size_t end);
+
+/* The same of a run of them that was kept out, as a guard lies before it. */
+void sf_pin_run(struct sf_region *region, size_t first, size_t nr);
+
+static inline void sf_pin_follow(struct sf_region *region, size_t end)
+{
+	/* Relaxed: a hint. */
+	if (SF_UNLIKELY(end > atomic_load_explicit(&region->pinned,
+						   memory_order_relaxed)))
+		sf_pin_more(region, end);
+}
+
+#endif

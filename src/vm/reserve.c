@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/* What surefree reserves, see reserve.h. */
+#include "vm/reserve.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "os/page.h"
+#include "vm/pin.h"
+
+/* Newer than the oldest headers we build with. */
+#define SF_MREMAP_DONTUNMAP 4
+
+static struct {
+	_Atomic uintptr_t start; /* 0: free */
+	_Atomic size_t len;	 /* 0: not ready */
+} reserved[SF_MAX_RESERVED];
+
+/* Relaxed, all: what another thread reserves meanwhile may be missed. */
+
+static void note(uintptr_t start, size_t len)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		uintptr_t expected = 0;
+
+		if (!atomic_compare_exchange_strong_explicit(
+			    &reserved[i].start, &expected, start,
+			    memory_order_relaxed, memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&reserved[i].len, len,
+				      memory_order_relaxed);
+		return;
+	}
+}
+
+static void forget(uintptr_t start)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		if (atomic_load_explicit(&reserved[i].start,
+					 memory_order_relaxed) != start)
+			continue;
+		atomic_store_explicit(&reserved[i].len, 0,
+				      memory_order_relaxed);
+		atomic_store_explicit(&reserved[i].start, 0,
+				      memory_order_relaxed);
+		return;
+	}
+}
+
+static size_t get(size_t i, uintptr_t *start)
+{
+	*start = atomic_load_explicit(&reserved[i].start, memory_order_relaxed);
+	return atomic_load_explicit(&reserved[i].len, memory_order_relaxed);
+}
+
+/* A copy of the last page of what is reserved is unlocked as that is (5.7). */
+static long copy_page(void)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		uintptr_t at;
+		size_t len = get(i, &at);
+		long result;
+
+		if (len == 0)
+			continue;
+		result = sf_page_call_remap(at + len - sf_page_size,
+					    sf_page_size, sf_page_size,
+					    MREMAP_MAYMOVE |
+						    SF_MREMAP_DONTUNMAP,
+					    0);
+		if (!sf_page_is_error(result))
+			return result;
+	}
+	return -EAGAIN;
+}
+
+/* A page of address space that is not locked, though new maps are. */
+static long reserve_page(void)
+{
+	uintptr_t page;
+
+	if (sf_page_reserve(sf_page_size, &page) != 0)
+		return copy_page();
+	if (sf_page_unlock(page, sf_page_size) == 0)
+		return (long)page;
+	sf_page_unmap(page, sf_page_size);
+	return -EAGAIN;
+}
+
+/*
+ * After mlockall(MCL_FUTURE) a new map is locked, and refused with EAGAIN where
+ * that is too much; but one that was unlocked grows without a lock.
+ */
+static int reserve_unlocked(size_t len, uintptr_t *out)
+{
+	long page = reserve_page();
+	long result;
+
+	if (sf_page_is_error(page))
+		return (int)page;
+	result = sf_page_call_remap((uintptr_t)page, sf_page_size, len,
+				    MREMAP_MAYMOVE, 0);
+	if (sf_page_is_error(result)) {
+		sf_page_unmap((uintptr_t)page, sf_page_size);
+		return (int)result;
+	}
+	*out = (uintptr_t)result;
+	return 0;
+}
+
+int sf_reserve(size_t len, uintptr_t *out)
+{
+	int err = sf_page_reserve(len, out);
+
+	if (err == -EAGAIN)
+		err = reserve_unlocked(len, out);
+	else if (err == 0 && sf_pin_is_on())
+		sf_page_unlock(*out, len);
+	if (err == 0)
+		note(*out, len);
+	return err;
+}
+
+void sf_unreserve(uintptr_t start, size_t len)
+{
+	forget(start);
+	sf_page_unmap(start, len);
+}
+
+bool sf_reserved_overlaps(uintptr_t start, uintptr_t end)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		uintptr_t at;
+		size_t len = get(i, &at);
+
+		if (len > 0 && start < at + len && end > at)
+			return true;
+	}
+	return false;
+}
+
+void sf_reserved_unlock(void)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		uintptr_t at;
+		size_t len = get(i, &at);
+
+		if (len > 0)
+			sf_page_unlock(at, len);
+	}
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mlockall() locks what the program uses, as far as an ordinary user's
+ * RLIMIT_MEMLOCK goes: no reservation of surefree's and nothing that is only
+ * kept ready is locked, made resident, or counted.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "test.h"
+
+#define LIMIT_LEN ((size_t)8 << 20)
+#define BLOCK_LEN ((size_t)1 << 20)
+#define NOBODY	  65534
+#define SLACK	  8 /* mappings that come and go otherwise */
+
+/* Lower the limit, where it is higher. Whether it is as wanted. */
+static bool limit_locked(size_t len)
+{
+	struct rlimit limit;
+
+	if (!CHECK_OK(getrlimit(RLIMIT_MEMLOCK, &limit)))
+		return false;
+	if (geteuid() != 0 && limit.rlim_max < len) {
+		test_skip("RLIMIT_MEMLOCK is %zu KiB",
+			  (size_t)limit.rlim_max >> 10);
+		return false;
+	}
+	limit.rlim_cur = len;
+	limit.rlim_max = len;
+	return CHECK_OK(setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
+static bool is_resident(const void *block, size_t len)
+{
+	size_t page = test_page();
+	const char *first = (const char *)block + page - (size_t)block % page;
+
+	len = (len - page) / page * page;
+	return test_resident(first, len) == len;
+}
+
+/* Root's limit is not enforced. Whether we are an ordinary user now. */
+static bool be_ordinary(void)
+{
+	return CHECK(geteuid() != 0 || setuid(NOBODY) == 0) &&
+	       CHECK_OK(prctl(PR_SET_DUMPABLE, 1)); /* /proc is ours to read */
+}
+
+static int lock_current(void *arg)
+{
+	char *block = malloc(BLOCK_LEN);
+
+	(void)arg;
+	if (CHECK(block != NULL) && be_ordinary() &&
+	    CHECK_OK(mlockall(MCL_CURRENT))) {
+		CHECK(is_resident(block, BLOCK_LEN));
+		CHECK(test_status("VmLck") >= BLOCK_LEN);
+		CHECK(test_status("VmLck") <= LIMIT_LEN);
+		CHECK(test_status("VmRSS") < 2 * LIMIT_LEN);
+		CHECK_OK(munlockall());
+		CHECK_EQ(test_status("VmLck"), 0);
+	}
+	free(block);
+	return 0;
+}
+
+static void what_is_there_is_locked(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_current, NULL), 0);
+}
+
+static int lock_future(void *flags)
+{
+	size_t before;
+	char *block;
+
+	if (!be_ordinary() || !CHECK_OK(mlockall(*(int *)flags)))
+		return 0;
+	before = test_status("VmLck");
+	block = malloc(BLOCK_LEN);
+	if (CHECK(block != NULL)) {
+		size_t more = test_status("VmLck") - before;
+
+		CHECK(more >= BLOCK_LEN - test_page());
+		CHECK(more < 2 * BLOCK_LEN);
+		CHECK(is_resident(block, BLOCK_LEN));
+	}
+	free(block);
+	CHECK_OK(munlockall());
+	CHECK_EQ(test_status("VmLck"), 0);
+	return 0;
+}
+
+static void what_comes_is_locked(void)
+{
+	int all = MCL_CURRENT | MCL_FUTURE;
+	int future = MCL_FUTURE;
+
+	if (!limit_locked(LIMIT_LEN))
+		return;
+	CHECK_EQ(test_in_child(lock_future, &all), 0);
+	CHECK_EQ(test_in_child(lock_future, &future), 0);
+}
+
+/* What the parent locked is not in the child. */
+static int use_memory(void *arg)
+{
+	char *block = malloc(BLOCK_LEN);
+
+	(void)arg;
+	CHECK(block != NULL);
+	CHECK_EQ(test_status("VmLck"), 0);
+	free(block);
+	return 0;
+}
+
+static int lock_and_fork(void *arg)
+{
+	(void)arg;
+	if (be_ordinary() && CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		CHECK_EQ(test_in_child(use_memory, NULL), 0);
+	return 0;
+}
+
+static void children_have_no_locks(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_and_fork, NULL), 0);
+}
+
+static int lock_often(void *arg)
+{
+	long before;
+
+	(void)arg;
+	if (!be_ordinary())
+		return 0;
+	free(malloc(BLOCK_LEN));
+	before = test_mappings();
+	for (int i = 0; i < 20; i++) {
+		char *block;
+
+		if (!CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+			return 0;
+		block = malloc(BLOCK_LEN);
+		CHECK(block != NULL);
+		memset(block, 1, BLOCK_LEN);
+		if (i % 2 == 0)
+			free(block);
+		CHECK_OK(munlockall());
+		if (i % 2 != 0)
+			free(block);
+	}
+	CHECK(test_mappings() <= before + SLACK);
+	return 0;
+}
+
+static void unlocking_leaves_no_mappings(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_often, NULL), 0);
+}
+
+/* More than the first region has room for, and more than may be locked. */
+static int fill_regions(void *arg)
+{
+	static char *blocks[64];
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_FUTURE)))
+		return 0;
+	for (int i = 0; i < 64; i++) {
+		blocks[i] = malloc(BLOCK_LEN);
+		CHECK(blocks[i] != NULL);
+	}
+	CHECK(test_status("VmLck") > LIMIT_LEN / 2);
+	for (int i = 0; i < 64; i++)
+		free(blocks[i]);
+	return 0;
+}
+
+static void further_regions_are_not_locked(void)
+{
+	const char *options = getenv("SUREFREE_OPTIONS");
+	char text[100];
+
+	if (!memory_is_surefree()) {
+		test_skip("Linux alone gives what may be locked");
+		return;
+	}
+	if (options == NULL || strstr(options, "region=4M") == NULL) {
+		snprintf(text, sizeof(text), "%s%sregion=4M",
+			 options != NULL ? options : "",
+			 options != NULL ? "," : "");
+		setenv("SUREFREE_OPTIONS", text, 1);
+		execl("/proc/self/exe", "self",
+		      "further regions are not locked", NULL);
+		FAIL("cannot execute");
+	}
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(fill_regions, NULL), 0);
+}
+
+/* In this process: a forked one has what was kept ready for it, no more. */
+static void use_at_limit(void)
+{
+	static char *blocks[100];
+	size_t before;
+
+	if (!test_fill(SLACK) ||
+	    !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)) || !test_fill(0))
+		return;
+	before = test_status("VmLck");
+	for (int i = 0; i < 100; i++) {
+		blocks[i] = malloc(BLOCK_LEN);
+		if (!CHECK(blocks[i] != NULL))
+			break;
+		memset(blocks[i], 1, BLOCK_LEN);
+	}
+	CHECK(test_status("VmLck") >= before + 99 * BLOCK_LEN);
+	for (int i = 0; i < 100; i++)
+		free(blocks[i]);
+	CHECK_OK(munlockall());
+	test_unfill();
+}
+
+static void at_the_limit_of_mappings_too(void)
+{
+	if (!memory_is_surefree())
+		test_skip("Linux alone has no more blocks there");
+	else if (geteuid() != 0)
+		test_skip("what fills the limit of mappings is locked too");
+	else if (limit_locked(LIMIT_LEN))
+		use_at_limit();
+}
+
+static const struct test tests[] = {
+	{ "what is there is locked", what_is_there_is_locked },
+	{ "what comes is locked", what_comes_is_locked },
+	{ "children have no locks", children_have_no_locks },
+	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
+	{ "further regions are not locked", further_regions_are_not_locked },
+	{ "at the limit of mappings, too", at_the_limit_of_mappings_too },
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, tests, TEST_COUNT(tests));
+}

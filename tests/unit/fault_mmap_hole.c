@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One above the limit what a program mapped over ours becomes a hole when it is
+ * unmapped. A stranger who maps in it keeps his pages; the others are filled.
+ */
+#include "test.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "mmap/alter.h"
+#include "mmap/mmap.h"
+#include "refuse.h"
+#include "vm/state.h"
+
+#define RW	 (PROT_READ | PROT_WRITE)
+#define FRESH	 (MAP_PRIVATE | MAP_ANONYMOUS)
+#define NR_PAGES 16
+#define AT	 5 /* where the stranger is, and how many pages he has */
+#define NR	 3
+
+static size_t page;
+
+static char *map(uintptr_t addr, size_t nr, int prot, int flags)
+{
+	long result = sf_mmap_map(addr, nr * page, prot, FRESH | flags, -1, 0);
+
+	return CHECK(result > 0) ? (char *)result : NULL;
+}
+
+/* NR_PAGES of ours that are not mapped at all. */
+static char *make_hole(void)
+{
+	char *p = map(0, NR_PAGES, RW, 0);
+
+	map((uintptr_t)p, NR_PAGES, PROT_READ, MAP_FIXED);
+	refuse(__NR_mmap, ENOMEM, 0, REFUSE_ALWAYS);
+	CHECK_EQ(sf_mmap_unmap((uintptr_t)p, NR_PAGES * page), 0);
+	refuse_nothing();
+	CHECK_EQ(sf_alter_aside_len(), NR_PAGES * page);
+	return p;
+}
+
+static void check_filled(char *p, size_t first, size_t nr)
+{
+	CHECK(map((uintptr_t)p + first * page, nr, RW, MAP_FIXED_NOREPLACE) ==
+	      p + first * page);
+	for (size_t i = first; i < first + nr; i++)
+		p[i * page] = 'x';
+	CHECK_EQ(sf_mmap_unmap((uintptr_t)p + first * page, nr * page), 0);
+}
+
+static void a_stranger_keeps_his_pages_and_no_more(void)
+{
+	char *stranger;
+	char *p;
+
+	page = test_page();
+	sf_mmap_start();
+	p = make_hole();
+	stranger = mmap(p + AT * page, NR * page, RW, FRESH | MAP_FIXED, -1, 0);
+	CHECK(stranger == p + AT * page);
+	for (int i = 0; i < NR; i++)
+		stranger[(size_t)i * page] = 's';
+	sf_space_lock();
+	sf_alter_retry();
+	sf_space_unlock();
+	CHECK_EQ(sf_alter_aside_len(), 0);
+	check_filled(p, 0, AT);
+	check_filled(p, AT + NR, NR_PAGES - AT - NR);
+	for (int i = 0; i < NR; i++)
+		CHECK_EQ(stranger[(size_t)i * page], 's');
+	for (size_t i = 0; i < sf_state_nr_regions(); i++)
+		sf_region_check(sf_state_region(i));
+}
+
+static const struct test tests[] = {
+	{ "a stranger keeps his pages, and no more",
+	  a_stranger_keeps_his_pages_and_no_more },
+};
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
