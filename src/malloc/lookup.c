@@ -16,7 +16,8 @@ static size_t start_in_slab(const struct sf_slab *slab, size_t offset)
 		span = sf_min(offset >> SF_CELL_SHIFT, class->nr_cells - 1u);
 	}
 	offset -= span << SF_CELL_SHIFT;
-	return (span << SF_CELL_SHIFT) +
+	offset -= sf_min(offset, class->first_at);
+	return (span << SF_CELL_SHIFT) + class->first_at +
 	       sf_min(offset / slab->size, per_span - 1) * slab->size;
 }
 

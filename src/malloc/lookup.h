@@ -17,7 +17,7 @@ struct sf_lookup {
 
 /*
  * False: an address of no block. Behind the blocks of a slab's cell, or of the
- * slab, it is of the last one.
+ * slab, it is of the last one, before the first of a slab of that one.
  */
 bool sf_lookup(uintptr_t addr, struct sf_lookup *out);
 

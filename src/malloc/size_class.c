@@ -40,10 +40,12 @@ static void set_cell_bits(struct sf_class *class)
 {
 	for (unsigned cell = 0; cell < SF_NR_CELLS; cell++) {
 		size_t start = cell * SF_CELL_LEN;
-		size_t first = start / class->size;
-		size_t end = (start + SF_CELL_LEN - 1) / class->size + 1;
+		size_t last = start + SF_CELL_LEN - 1 - class->first_at;
+		size_t end = sf_min(last / class->size + 1, class->nr_blocks);
+		size_t first = 0;
 
-		end = sf_min(end, class->nr_blocks);
+		if (start > class->first_at)
+			first = (start - class->first_at) / class->size;
 		class->cell_bits[cell] =
 			first < end ? low_bits((unsigned)end) &
 					      ~low_bits((unsigned)first) :
@@ -51,16 +53,27 @@ static void set_cell_bits(struct sf_class *class)
 	}
 }
 
+/* Where the first of nr coarse blocks starts, in a slab of len bytes. */
+static size_t first_at(size_t size, size_t nr, size_t len)
+{
+	if (size <= SF_CELL_LEN || size % SF_CELL_LEN == 0 ||
+	    len - nr * size < SF_FIRST_AT)
+		return 0;
+	return SF_FIRST_AT;
+}
+
 static void set_coarse(struct sf_class *class, unsigned step, unsigned nr_cells)
 {
 	unsigned shift = 6 + step / 8;
 	size_t size = (size_t)(9 + step % 8) << shift;
 	unsigned nr = (unsigned)(nr_cells * SF_CELL_LEN / size);
+	size_t first = first_at(size, nr, nr_cells * SF_CELL_LEN);
+	size_t end = first + nr * size;
 
 	class->size = (uint32_t)size;
 	class->nr_blocks = (uint16_t)nr;
-	class->nr_cells = (uint8_t)sf_min((nr * size + SF_CELL_LEN - 1) /
-						  SF_CELL_LEN,
+	class->first_at = (uint16_t)first;
+	class->nr_cells = (uint8_t)sf_min((end + SF_CELL_LEN - 1) / SF_CELL_LEN,
 					  SF_NR_CELLS);
 	class->nr_words = (uint8_t)((nr + 63) / 64);
 	class->word_shift = 0;
@@ -102,7 +115,8 @@ unsigned sf_class_aligned(size_t size, size_t align)
 		return SF_NR_CLASSES;
 	/* Cells and slabs start at multiples of any such align. */
 	for (class = sf_class_of(size); class < SF_NR_CLASSES; class ++)
-		if ((sf_classes[class].size & (align - 1)) == 0)
+		if (((sf_classes[class].size | sf_classes[class].first_at) &
+		     (align - 1)) == 0)
 			break;
 	return class;
 }

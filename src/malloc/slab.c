@@ -50,6 +50,7 @@ static bool is_free_coarse(const struct sf_slab *slab, unsigned cell)
 	if (class->nr_words == 1)
 		return (~sf_bits_get(&slab->free[0]) &
 			class->cell_bits[cell]) == 0;
+	/* Small ones: the first starts where the slab does. */
 	end = sf_min((start + SF_CELL_LEN - 1) / class->size + 1,
 		     class->nr_blocks);
 	for (size_t i = start / class->size; i < end; i++)

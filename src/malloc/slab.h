@@ -14,7 +14,8 @@
  *	fine      cell = o / 4096, i = (o % 4096) / size,
  *		  word = (cell << word_shift) + i / 64, bit = i % 64
  *	coarse    i = o / size, word = i / 64, bit = i % 64
- *	          with o, the offset of the block in its slab
+ *	          with o, the offset of the block in its slab, in the last two
+ *	          lines from the first block
  *
  * For each cell of 4 KiB two bits tell what it holds:
  *
@@ -56,6 +57,7 @@ struct sf_slab {
 	/* Set to sf_slab_epoch by the thread that puts it into the owner's list
 	   of slabs with remote frees, cleared by the owner. */
 	_Atomic uint8_t notified;
+	uint16_t first_at; /* as in struct sf_class */
 
 	_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
 	_Atomic uint64_t remote[SF_NR_WORDS];
@@ -103,6 +105,7 @@ static inline void sf_slab_set_class(struct sf_slab *slab, unsigned number)
 	slab->class = (uint8_t)number;
 	slab->slot_shift = class->slot_shift;
 	slab->word_shift = class->word_shift;
+	slab->first_at = class->first_at;
 }
 
 /* Where a block's bit is. */
@@ -120,7 +123,8 @@ static inline bool sf_slab_is_fine(const struct sf_slab *slab)
 static inline struct sf_spot sf_slab_spot(const struct sf_slab *slab,
 					  size_t offset)
 {
-	unsigned in = (unsigned)offset & slab->span_mask;
+	/* Coarse: all is one span, and first_at less than a cell. */
+	unsigned in = ((unsigned)offset & slab->span_mask) - slab->first_at;
 	unsigned span = (unsigned)(offset - in) >> SF_CELL_SHIFT;
 	unsigned i = (unsigned)(((unsigned __int128)in * slab->recip) >> 64);
 
@@ -142,10 +146,11 @@ static inline _Atomic uint8_t *sf_slab_mark_of(const struct sf_slab *slab,
 	return &slab->marks[sf_slot_of(addr, slab->slot_shift)];
 }
 
-/* Whether a block of the slab may start at addr: size divides the offset. */
+/* Whether a block of the slab may start at addr: size divides the offset from
+ * the first one. */
 static inline bool sf_slab_divides(const struct sf_slab *slab, uintptr_t addr)
 {
-	uint64_t in = addr & slab->span_mask;
+	uint64_t in = (addr & slab->span_mask) - slab->first_at;
 
 	/* What is left of the quotient behind the point. */
 	return in * slab->recip < slab->recip;
@@ -239,7 +244,8 @@ static inline uintptr_t sf_slab_word_addr(const struct sf_slab *slab,
 		cell = word >> slab->word_shift;
 		word -= cell << slab->word_shift;
 	}
-	return slab->addr + cell * SF_CELL_LEN + (size_t)word * 64 * slab->size;
+	return slab->addr + slab->first_at + cell * SF_CELL_LEN +
+	       (size_t)word * 64 * slab->size;
 }
 
 SF_NORETURN void sf_slab_bad_free(const struct sf_slab *slab, uintptr_t addr);

@@ -2,7 +2,8 @@
 /*
  * Marks and bits of blocks, for every class and every offset in a slab: a block
  * in use is found at its start and nowhere else, and each block has a mark and
- * bits of its own.
+ * bits of its own. And where blocks lie: which cells they are in, and which do
+ * not start where a page does.
  */
 #include <stdint.h>
 #include <string.h>
@@ -32,8 +33,8 @@ static size_t find_starts(unsigned number, bool *is_start)
 
 	memset(is_start, 0, SF_SLAB_LEN * sizeof(*is_start));
 	for (size_t first = 0; first < end; first += span)
-		for (size_t o = 0; o + class->size <= sf_min(span, end);
-		     o += class->size) {
+		for (size_t o = class->first_at;
+		     o + class->size <= sf_min(span, end); o += class->size) {
 			is_start[first + o] = true;
 			nr++;
 		}
@@ -135,11 +136,64 @@ static void each_block_has_a_free_bit(void)
 	}
 }
 
+/* Whether a cell's bits are those of the blocks that lie in it. */
+static bool has_bits(const struct sf_class *class, unsigned cell)
+{
+	size_t start = cell * SF_CELL_LEN;
+
+	for (unsigned i = 0; i < 64; i++) {
+		size_t at = class->first_at + (size_t)i * class->size;
+		bool is_in = i < class->nr_blocks && at < start + SF_CELL_LEN &&
+			     at + class->size > start;
+
+		if ((class->cell_bits[cell] >> i & 1) != is_in)
+			return false;
+	}
+	return true;
+}
+
+/* With and without a guard behind the blocks. */
+static void each_cell_knows_its_blocks(void)
+{
+	for (unsigned nr = SF_NR_CELLS - 1; nr <= SF_NR_CELLS; nr++) {
+		sf_class_init(nr);
+		for (unsigned i = SF_NR_FINE; i < SF_NR_CLASSES; i++) {
+			const struct sf_class *class = &sf_classes[i];
+			size_t len = class->nr_blocks * class->size;
+
+			CHECK_LE(class->first_at + len, nr * SF_CELL_LEN);
+			for (unsigned cell = 0;
+			     class->nr_words == 1 && cell < SF_NR_CELLS; cell++)
+				if (!has_bits(class, cell))
+					FAIL("blocks of %u bytes, cell %u",
+					     class->size, cell);
+		}
+	}
+}
+
+static void larger_blocks_do_not_start_at_a_page(void)
+{
+	for (unsigned i = SF_NR_FINE; i < SF_NR_CLASSES; i++) {
+		const struct sf_class *class = &sf_classes[i];
+
+		if (class->size <= SF_CELL_LEN ||
+		    class->size % SF_CELL_LEN == 0)
+			continue;
+		for (unsigned n = 0; n < class->nr_blocks; n++)
+			CHECK_GE((class->first_at + n * class->size) %
+					 SF_CELL_LEN,
+				 SF_FIRST_AT);
+	}
+}
+
 static const struct test tests[] = {
 	{ "a block in use is found at its start and nowhere else",
 	  a_block_in_use_is_found_at_its_start },
 	{ "each block is marked alone", each_block_is_marked_alone },
 	{ "each block has a free bit of its own", each_block_has_a_free_bit },
+	{ "each cell knows the blocks in it", each_cell_knows_its_blocks },
+	{ "larger blocks do not start at a page",
+	  larger_blocks_do_not_start_at_a_page },
 };
 
 int main(int argc, char **argv)
