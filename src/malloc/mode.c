@@ -14,22 +14,6 @@
 
 const struct sf_mode *sf_mode;
 
-void sf_mode_init(void)
-{
-	if (sf_option(SF_OPTION_FENCE) && sf_fenced_init())
-		sf_mode = &sf_fenced_mode;
-	else if (sf_option(SF_OPTION_HARDENED) && sf_hardened_init())
-		sf_mode = &sf_hardened_mode;
-}
-
-/* Backtraces take longer than all else that "hardened" does. */
-static bool wants_stacks(void)
-{
-	if (sf_option_is_set(SF_OPTION_BACKTRACE))
-		return sf_option(SF_OPTION_BACKTRACE);
-	return sf_mode == &sf_fenced_mode;
-}
-
 /* Around fork(). Threads have no lock of a mode while they wait for a heap. */
 
 static void prepare_fork(void)
@@ -57,6 +41,24 @@ static const struct sf_fork_layer fork_layer = {
 	.child_as_is = sf_random_fork_child,
 };
 
+void sf_mode_init(void)
+{
+	if (sf_option(SF_OPTION_FENCE) && sf_fenced_init())
+		sf_mode = &sf_fenced_mode;
+	else if (sf_option(SF_OPTION_HARDENED) && sf_hardened_init())
+		sf_mode = &sf_hardened_mode;
+	if (sf_mode != NULL)
+		sf_fork_set_layer(SF_FORK_MODE, &fork_layer);
+}
+
+/* Backtraces take longer than all else that "hardened" does. */
+static bool wants_stacks(void)
+{
+	if (sf_option_is_set(SF_OPTION_BACKTRACE))
+		return sf_option(SF_OPTION_BACKTRACE);
+	return sf_mode == &sf_fenced_mode;
+}
+
 void sf_mode_start(void)
 {
 	sf_state_init();
@@ -65,7 +67,6 @@ void sf_mode_start(void)
 	sf_heap_init();
 	if (sf_mode == NULL)
 		return;
-	sf_fork_set_layer(SF_FORK_MODE, &fork_layer);
 	if (wants_stacks()) {
 		sf_stacks_init();
 		sf_origin_init();

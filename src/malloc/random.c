@@ -11,6 +11,9 @@
 
 static _Thread_local uint64_t state __attribute__((tls_model("initial-exec")));
 
+/* Apart from it: a handler may have forked while it was changed. */
+static _Thread_local bool has_forked __attribute__((tls_model("initial-exec")));
+
 /* Never 0. */
 static uint64_t seed(void)
 {
@@ -31,8 +34,10 @@ unsigned sf_random_below(unsigned bound)
 {
 	uint64_t z;
 
-	if (SF_UNLIKELY(state == 0))
+	if (SF_UNLIKELY(state == 0 || has_forked)) {
+		has_forked = false;
 		state = seed();
+	}
 	state += 0x9e3779b97f4a7c15;
 	z = state;
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
@@ -43,5 +48,5 @@ unsigned sf_random_below(unsigned bound)
 
 void sf_random_fork_child(void)
 {
-	state = 0;
+	has_forked = true;
 }

@@ -139,12 +139,14 @@ struct sf_heap *sf_heap_get(void)
 	heap = unused_heap();
 	if (heap == NULL)
 		heap = new_heap();
-	if (heap != NULL)
+	/* Both at once: the child of a handler that forks frees the others'. */
+	if (heap != NULL) {
 		heap->in_use = true;
+		sf_heap_own = heap;
+	}
 	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
 	if (heap == NULL)
 		return &sf_heap_common;
-	sf_heap_own = heap;
 	/* May allocate, from the heap by now. */
 	pthread_setspecific(key, heap);
 	return heap;
@@ -331,6 +333,7 @@ static void end_thread(void *arg)
 	sf_lock_acquire(&heaps_lock, SF_RANK_HEAPS);
 	heap->in_use = false;
 	sf_lock_release(&heaps_lock, SF_RANK_HEAPS);
+	sf_assert(sf_lock_depth == 0);
 	sf_signals_restore(signals);
 }
 

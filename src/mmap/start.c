@@ -20,6 +20,7 @@ static const struct sf_fork_layer fork_layer = {
 	.prepare = sf_space_lock,
 	.parent = sf_space_unlock,
 	.child = fork_child,
+	.child_as_is = sf_mmap_lock_fork_child,
 };
 
 /* The first map shall need no spare mapping. */

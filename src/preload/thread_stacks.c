@@ -414,6 +414,25 @@ static void leave_all_locked(void)
 	set_first(&ended, NULL);
 }
 
+/* Of the thread that forks: its handlers shall find no lock held. */
+static uint64_t fork_signals;
+
+static void fork_prepare(void)
+{
+	uint64_t signals = sf_signals_block();
+
+	lock_table();
+	fork_signals = signals;
+}
+
+static void fork_parent(void)
+{
+	uint64_t signals = fork_signals;
+
+	unlock_table();
+	sf_signals_restore(signals);
+}
+
 static void fork_child_as_is(void)
 {
 	is_forked = true;
@@ -432,12 +451,12 @@ static void fork_child(void)
 		if (own->ended && own->detached)
 			queue_locked(own);
 	}
-	unlock_table();
+	fork_parent();
 }
 
 static const struct sf_fork_layer fork_layer = {
-	.prepare = lock_table,
-	.parent = unlock_table,
+	.prepare = fork_prepare,
+	.parent = fork_parent,
 	.child = fork_child,
 	.child_as_is = fork_child_as_is,
 };

@@ -5,7 +5,6 @@
 #include <pthread.h>
 
 #include "os/lock.h"
-#include "os/signals.h"
 #include "vm/keep.h"
 #include "vm/region.h"
 #include "vm/state.h"
@@ -112,11 +111,11 @@ void sf_fork_set_layer(enum sf_fork_level level,
 /* The fork() that this thread is in. */
 static _Thread_local struct {
 	const struct sf_fork_layer *layers[SF_NR_FORK_LEVELS];
-	uint64_t signals;
-	bool as_is; /* nothing is locked */
+	unsigned nr; /* with those that handlers call meanwhile */
+	bool as_is;  /* the first: nothing is locked */
 } mine __attribute__((tls_model("initial-exec")));
 
-/* Whether the caller interrupted an operation of its thread, or a fork(). */
+/* Whether the caller interrupted an operation of its thread. */
 static bool is_inside(void)
 {
 	const struct sf_fork_layer *layer;
@@ -134,9 +133,8 @@ static bool is_inside(void)
 
 static void prepare(void)
 {
-	uint64_t signals = sf_signals_block();
-
-	mine.signals = signals;
+	if (mine.nr++ > 0)
+		return;
 	mine.as_is = is_inside();
 	if (mine.as_is)
 		return;
@@ -150,15 +148,16 @@ static void prepare(void)
 
 static void parent(void)
 {
-	uint64_t signals = mine.signals;
-
-	if (!mine.as_is) {
+	/* It was registered after the others were prepared. */
+	if (mine.nr == 0)
+		return;
+	if (mine.nr == 1 && !mine.as_is) {
 		thaw();
 		for (int i = SF_NR_FORK_LEVELS - 1; i >= 0; i--)
 			if (mine.layers[i] != NULL)
 				mine.layers[i]->parent();
 	}
-	sf_signals_restore(signals);
+	mine.nr--;
 }
 
 static void child_as_is(void)
@@ -174,9 +173,9 @@ static void child_as_is(void)
 
 static void child(void)
 {
-	uint64_t signals = mine.signals;
-
-	if (mine.as_is) {
+	if (mine.nr == 0)
+		return;
+	if (mine.nr > 1 || mine.as_is) {
 		child_as_is();
 	} else {
 		end_operations();
@@ -185,7 +184,7 @@ static void child(void)
 			if (mine.layers[i] != NULL)
 				mine.layers[i]->child();
 	}
-	sf_signals_restore(signals);
+	mine.nr--;
 }
 
 void sf_fork_init(void)

@@ -2,15 +2,15 @@
 /*
  * fork(): the child gets the state between two operations. New operations wait
  * while those under way end; then every lock is held, the process forks, and
- * both sides let go. Signals are held back from before the first lock until
- * after the last.
+ * both sides let go.
  *
- * A signal handler may fork() that interrupted an operation of its own thread.
- * That one can't end, and others may wait for it with locks of theirs. So
- * nothing is locked then: the child gets the state as it is. Returning from
- * the handler it finishes the operation; calls of other threads that were under
- * way stay so, and the child may call what POSIX allows in a child of several
- * threads: functions that are async-signal-safe.
+ * A signal handler may fork() that interrupted an operation of its own thread,
+ * and so may another library's handler around fork(), while we hold our locks.
+ * Here waiting would have no end, and others may wait for this thread with
+ * locks of theirs. So nothing is locked then: the child gets the state as it
+ * is. That of a process with one thread returns and finishes the operation. In
+ * that of several, calls of other threads stay under way: it may call what
+ * POSIX allows there, functions that are async-signal-safe, and not return.
  */
 #ifndef SF_VM_FORK_H
 #define SF_VM_FORK_H
@@ -51,13 +51,13 @@ struct sf_fork_layer {
 	void (*prepare)(void);
 	void (*parent)(void);
 	void (*child)(void);
-	/* In a child forked with nothing locked. May be NULL. */
+	/* In a child that was forked with nothing locked. May be NULL. */
 	void (*child_as_is)(void);
 	/* This thread is inside, without a lock. May be NULL. */
 	bool (*is_inside)(void);
 };
 
-/* For good. */
+/* Set one for good. Doing so again changes nothing. */
 void sf_fork_set_layer(enum sf_fork_level level,
 		       const struct sf_fork_layer *layer);
 

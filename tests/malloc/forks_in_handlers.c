@@ -7,9 +7,11 @@
 #include "test.h"
 
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -144,9 +146,17 @@ static void *play(void *arg)
 	return NULL;
 }
 
-/* Forks meanwhile as programs do, without a handler. */
+/*
+ * Forks meanwhile as programs do. Not interrupted: the C library stands still
+ * when a handler forks in the midst of fork().
+ */
 static void *fork_and_allocate(void *arg)
 {
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	while (!is_over && !test_failed()) {
 		pid_t pid = fork();
 
@@ -166,12 +176,18 @@ static void threads_do_not_wait_for_it(void)
 	static struct player players[NR_THREADS];
 	pthread_t threads[NR_THREADS + 1];
 	uint64_t seed = test_seed();
+	int nr = NR_THREADS;
 
 	for (int i = 0; i < NR_THREADS; i++) {
 		prepare(&players[i], seed + (uint64_t)i);
 		pthread_create(&threads[i], NULL, play, &players[i]);
 	}
-	pthread_create(&threads[NR_THREADS], NULL, fork_and_allocate, NULL);
+	/* Before, the C library holds a lock while handlers of fork() run. */
+	if (strtod(gnu_get_libc_version(), NULL) >= 2.36)
+		nr = NR_THREADS + 1;
+	if (nr > NR_THREADS)
+		pthread_create(&threads[NR_THREADS], NULL, fork_and_allocate,
+			       NULL);
 	/*
 	 * The timer's signals reach any of them, and this one; but not while
 	 * they are made and end. There the C library allocates, and stands
@@ -182,15 +198,72 @@ static void threads_do_not_wait_for_it(void)
 		free(malloc((size_t)(nr_forks % 200000)));
 	signal(SIGUSR1, SIG_IGN);
 	is_over = true;
-	for (int i = 0; i <= NR_THREADS; i++)
+	for (int i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
 	player_empty_slots();
 	CHECK_GE(nr_forks, NR_FORKS_ALL);
 }
 
+/*
+ * Another's handler around fork(), which is registered before ours where the
+ * library is linked: it runs with all our locks held, and forks.
+ */
+static bool is_forking;
+static bool may_fork;
+
+static void fork_before_fork(void)
+{
+	pid_t pid;
+
+	if (!may_fork || is_forking)
+		return;
+	is_forking = true;
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	check_child(pid);
+	is_forking = false;
+}
+
+__attribute__((constructor(101))) static void register_early(void)
+{
+	pthread_atfork(fork_before_fork, NULL, NULL);
+}
+
+static void *allocate(void *arg)
+{
+	for (size_t len = 16; len < (size_t)1 << 20; len *= 2)
+		free(malloc(len));
+	return arg;
+}
+
+static void handlers_of_fork_fork(void)
+{
+	sigset_t before = { 0 };
+	sigset_t after = { 0 };
+	pthread_t thread;
+	pid_t pid;
+
+	alarm(PATIENCE);
+	sigprocmask(SIG_BLOCK, NULL, &before);
+	may_fork = true;
+	pid = fork();
+	may_fork = false;
+	allocate(NULL);
+	if (!CHECK_EQ(pthread_create(&thread, NULL, allocate, NULL), 0))
+		return;
+	pthread_join(thread, NULL);
+	if (pid == 0)
+		_exit(test_failed());
+	check_child(pid);
+	sigprocmask(SIG_BLOCK, NULL, &after);
+	CHECK_EQ(memcmp(&before, &after, sizeof(before)), 0);
+}
+
 static const struct test tests[] = {
 	{ "the child goes on where it was interrupted", the_child_goes_on },
 	{ "threads do not wait for it", threads_do_not_wait_for_it },
+	{ "handlers of fork() fork", handlers_of_fork_fork },
 };
 
 int main(int argc, char **argv)
