@@ -63,6 +63,7 @@ nginx:/usr/sbin/nginx
 postgresql:/usr/lib/postgresql/*/bin/initdb
 prometheus:promtool
 tarantool:tarantool
+valgrind:valgrind
 '
 allocators='
 libjemalloc2:/usr/lib/*/libjemalloc.so.2
