@@ -139,9 +139,6 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 			sf_region_unlock(region);
 			if (SF_UNLIKELY(ahead > 0))
 				sf_region_grow_ahead(region, ahead);
-			/* Locked memory takes no guard: a stack's comes first. */
-			if ((flags & SF_EXTENT_GAP) == 0)
-				sf_pin_follow(region, start + nr_all);
 			*out = (struct sf_extent){ region, start + lead, nr };
 			return 0;
 		}
@@ -304,6 +301,24 @@ static int mark_guards(const struct sf_extent *extent)
 	return err;
 }
 
+/*
+ * Lock what is handed out, after mlockall(). The kernel reads in up to the
+ * first marker, so all of them are gone by now; and locked memory takes none,
+ * so all guards are there.
+ */
+static void pin(const struct sf_extent *extent, const struct todo *todo)
+{
+	struct sf_region *region = extent->region;
+
+	if (SF_LIKELY(!sf_region_is_pinned(region)))
+		return;
+	/* What was locked before was read in, but where a marker was. */
+	if (todo->nr_marked > 0 ||
+	    extent->first + extent->nr >
+		    atomic_load_explicit(&region->pinned, memory_order_relaxed))
+		sf_pin_run(region, extent->first, extent->nr);
+}
+
 int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		  unsigned flags, struct sf_extent *out)
 {
@@ -326,6 +341,8 @@ int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		undo(out, flags);
 		return err;
 	}
+	if ((flags & SF_EXTENT_UNPINNED) == 0)
+		pin(out, &todo);
 	if ((flags & SUREFREE_POPULATE) != 0) {
 		err = sf_page_populate(sf_extent_addr(out), sf_extent_len(out));
 		if (err != 0)
@@ -347,13 +364,13 @@ static bool grow_locked(const struct sf_extent *extent, size_t nr_more,
 	return true;
 }
 
-bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
-		    unsigned flags, int *err)
+/* sf_extent_grow(), not locked yet. */
+static bool grow(const struct sf_extent *extent, size_t nr_more, unsigned flags,
+		 struct todo *todo, int *err)
 {
 	struct sf_region *region = extent->region;
 	size_t next = extent->first + extent->nr;
 	struct sf_extent more = { region, next, nr_more };
-	struct todo todo = { 0 };
 
 	*err = 0;
 	for (;;) {
@@ -364,7 +381,7 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		is_free = next + nr_more <= region->nr_pages &&
 			  sf_tree_free_after(&region->tree, next, nr_more) ==
 				  nr_more;
-		taken = is_free && grow_locked(extent, nr_more, flags, &todo);
+		taken = is_free && grow_locked(extent, nr_more, flags, todo);
 		sf_region_unlock(region);
 		if (!is_free)
 			return false;
@@ -374,21 +391,34 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		if (*err != 0)
 			return false;
 	}
-	sf_pin_follow(region, next + nr_more);
-	*err = unmark(&more, &todo);
+	*err = unmark(&more, todo);
 	if (*err == 0)
-		*err = make_tables(&more, &todo, flags);
+		*err = make_tables(&more, todo, flags);
 	if (*err != 0)
 		undo(&more, 0);
 	return *err == 0;
 }
 
+bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
+		    unsigned flags, int *err)
+{
+	struct sf_extent more = { extent->region, extent->first + extent->nr,
+				  nr_more };
+	struct todo todo = { 0 };
+
+	if (!grow(extent, nr_more, flags, &todo, err))
+		return false;
+	pin(&more, &todo);
+	return true;
+}
+
 int sf_extent_map_at(const struct sf_extent *extent)
 {
 	struct sf_extent nothing = { extent->region, extent->first, 0 };
+	struct todo todo = { 0 };
 	int err;
 
-	if (sf_extent_grow(&nothing, extent->nr, 0, &err))
+	if (grow(&nothing, extent->nr, 0, &todo, &err))
 		return 0;
 	return err != 0 ? err : -EEXIST;
 }

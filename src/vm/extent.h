@@ -21,15 +21,17 @@ struct sf_extent {
 
 /*
  * Flags besides SUREFREE_*: leave as many addresses free behind it; take a page
- * before it too, which is never live.
+ * before it too, which is never live; and don't lock it yet after mlockall(),
+ * as locked memory takes no guard, but leave sf_pin_run() to the caller.
  */
-#define SF_EXTENT_ROOM 0x80000000u
-#define SF_EXTENT_GAP  0x40000000u
+#define SF_EXTENT_ROOM	   0x80000000u
+#define SF_EXTENT_GAP	   0x40000000u
+#define SF_EXTENT_UNPINNED 0x20000000u
 
 /*
  * Map nr pages, the first at a multiple of align bytes. flags: SUREFREE_GUARDED
- * (takes a page more on either side), POPULATE, NOTRAP, SF_EXTENT_ROOM and
- * SF_EXTENT_GAP. 0 or -errno.
+ * (takes a page more on either side), POPULATE, NOTRAP, and those above. 0 or
+ * -errno.
  */
 int sf_extent_map(enum sf_region_kind kind, size_t nr, size_t align,
 		  unsigned flags, struct sf_extent *out);
@@ -115,8 +117,9 @@ bool sf_extent_grow(const struct sf_extent *extent, size_t nr_more,
 		    unsigned flags, int *err);
 
 /*
- * Map exactly these pages. 0; -EEXIST when they aren't all free or lie beyond
- * the region; or -errno.
+ * Map exactly these pages, for a caller who puts others in their place: they
+ * are not locked. 0; -EEXIST when they aren't all free or lie beyond the
+ * region; or -errno.
  */
 int sf_extent_map_at(const struct sf_extent *extent);
 

@@ -19,6 +19,7 @@
 #include "base/option.h"
 #include "os/probe.h"
 #include "vm/account.h"
+#include "vm/pin.h"
 #include "vm/release.h"
 
 /* Up to here zeroing all costs less than asking what was touched. */
@@ -258,14 +259,14 @@ static int move(const char *call, const struct sf_extent *extent, size_t nr,
 	size_t align = extent->region->kind == SF_REGION_HUGE ?
 			       SF_LEAF_PAGES << sf_page_shift :
 			       sf_page_size;
-	int err = sf_extent_map(extent->region->kind, nr, align,
-				flags | SF_EXTENT_ROOM, out);
+	int err;
 
+	flags |= SF_EXTENT_ROOM | SF_EXTENT_UNPINNED;
+	err = sf_extent_map(extent->region->kind, nr, align, flags, out);
 	/* No guards to be had here any more: go on without. */
 	if (err == -ENOTSUP)
 		err = sf_extent_map(extent->region->kind, nr, align,
-				    SF_EXTENT_ROOM | (flags & SUREFREE_NOTRAP),
-				    out);
+				    flags & ~SUREFREE_GUARDED, out);
 	if (err != 0)
 		return err;
 	err = move_guards(extent, out);
@@ -273,6 +274,8 @@ static int move(const char *call, const struct sf_extent *extent, size_t nr,
 		sf_extent_unmap(call, out);
 		return err;
 	}
+	if (sf_region_is_pinned(out->region))
+		sf_pin_run(out->region, out->first, out->nr);
 	copy_and_release(call, extent, out);
 	sf_count(SF_COUNT_MOVED, 1);
 	return 0;

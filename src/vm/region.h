@@ -125,6 +125,15 @@ static inline size_t sf_region_page(const struct sf_region *region,
 	return (addr - region->base) >> sf_page_shift;
 }
 
+/* Whether a lock follows what is handed out. */
+static inline bool sf_region_is_pinned(const struct sf_region *region)
+{
+	/* Relaxed: a hint. */
+	return SF_UNLIKELY(
+		atomic_load_explicit(&region->pinned, memory_order_relaxed) !=
+		SF_NOT_PINNED);
+}
+
 /* The invariants, as code: fatal when one is broken. */
 void sf_region_check(struct sf_region *region);
 

@@ -72,7 +72,7 @@ static void release(const char *call, const struct sf_extent *body)
 static int map_fresh(size_t nr, struct sf_extent *body)
 {
 	int err = sf_extent_map(SF_REGION_NORMAL, nr, sf_page_size,
-				SF_EXTENT_GAP, body);
+				SF_EXTENT_GAP | SF_EXTENT_UNPINNED, body);
 
 	if (err != 0 || !sf_probe_has(SF_FEATURE_GUARD))
 		return err;

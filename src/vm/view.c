@@ -143,7 +143,7 @@ int sf_view_map(int fd, off_t off, size_t nr, int prot, int flags,
 
 	if (err == 0)
 		err = sf_extent_map(SF_REGION_VIEW, nr, sf_page_size,
-				    SF_EXTENT_GAP, out);
+				    SF_EXTENT_GAP | SF_EXTENT_UNPINNED, out);
 	if (err != 0) {
 		if (err == -ENOSPC)
 			sf_count(SF_COUNT_VIEWS_REFUSED, 1);
