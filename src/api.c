@@ -208,13 +208,15 @@ SF_EXPORT int surefree_stack_map(size_t len, struct surefree_stack *out)
 		return fail_int(len == 0 ? -EINVAL : -ENOMEM);
 	sf_state_init();
 	err = sf_stack_map(sf_extent_pages(len), &body, &guarded);
-	if (err == 0)
-		*out = (struct surefree_stack){
-			.addr = (void *)sf_extent_addr(&body),
-			.len = sf_extent_len(&body),
-			.guard_len = guarded ? sf_page_size : 0,
-		};
-	return fail_int(err);
+	if (err != 0)
+		return fail_int(err);
+	sf_stack_pin(&body);
+	*out = (struct surefree_stack){
+		.addr = (void *)sf_extent_addr(&body),
+		.len = sf_extent_len(&body),
+		.guard_len = guarded ? sf_page_size : 0,
+	};
+	return 0;
 }
 
 SF_EXPORT void surefree_stack_unmap(const struct surefree_stack *stack)

@@ -138,6 +138,7 @@ static bool map_body(size_t len, size_t guard_len, bool must_guard,
 {
 	size_t nr_more = more_guard_pages(guard_len);
 	struct sf_extent guard;
+	struct sf_extent rest;
 	bool guarded;
 
 	if (sf_stack_map(sf_extent_pages(len) + nr_more, body, &guarded) != 0)
@@ -146,10 +147,14 @@ static bool map_body(size_t len, size_t guard_len, bool must_guard,
 	guard.nr = nr_more;
 	if (guarded && nr_more > 0)
 		guarded = sf_range_guard("thread's stack", &guard) == 0;
-	if (guarded || !must_guard)
-		return true;
-	sf_stack_unmap("thread's stack", body);
-	return false;
+	if (must_guard && !guarded) {
+		sf_stack_unmap("thread's stack", body);
+		return false;
+	}
+	rest = (struct sf_extent){ body->region, body->first + nr_more,
+				   body->nr - nr_more };
+	sf_stack_pin(&rest);
+	return true;
 }
 
 static struct sf_thread_stack *take(size_t len, size_t guard_len,

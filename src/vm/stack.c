@@ -97,11 +97,15 @@ int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded)
 	if (got < 0)
 		return got;
 	*guarded = got != 0;
-	if (*guarded)
-		sf_pin_run(body->region, body->first, body->nr);
 	if (!*guarded)
 		sf_count(SF_COUNT_GUARDS_MISSING, 1);
 	return 0;
+}
+
+void sf_stack_pin(const struct sf_extent *part)
+{
+	if (sf_region_is_pinned(part->region))
+		sf_pin_run(part->region, part->first, part->nr);
 }
 
 /* A stack's body has a taken page before it that nobody owns. */

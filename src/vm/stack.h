@@ -9,8 +9,14 @@
 
 #include "vm/extent.h"
 
-/* A stack of nr pages: *body is its usable part. 0 or -errno. */
+/*
+ * A stack of nr pages: *body is its usable part. 0 or -errno. It is not locked
+ * yet after mlockall(): call sf_stack_pin() once it has all of its guards.
+ */
 int sf_stack_map(size_t nr, struct sf_extent *body, bool *guarded);
+
+/* After mlockall(): lock the part of a new stack that is behind its guards. */
+void sf_stack_pin(const struct sf_extent *part);
 
 /* Release the stack with this body; fatal unless there is one. */
 void sf_stack_unmap(const char *call, const struct sf_extent *body);
