@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "mmap/count.h"
+#include "mmap/family.h"
 #include "mmap/ranges.h"
 #include "vm/account.h"
 #include "vm/state.h"
@@ -86,27 +87,33 @@ static int undo_kinds(uintptr_t addr, size_t len)
 	return err;
 }
 
+/* Give back what can be. */
+static void discard(uintptr_t addr, size_t len)
+{
+	if (sf_page_discard_locked(addr, len) != 0)
+		sf_page_discard(addr, len);
+}
+
 /* Fresh pages, which get the region's flags and become part of it again. */
 static int renew(uintptr_t addr, size_t len, bool is_hole)
 {
 	int err = is_hole ? sf_page_renew_at(addr, len) :
 			    sf_page_renew(addr, len);
 
-	if (err == 0)
-		sf_page_set_huge(addr, len, false);
-	return err;
+	if (err != 0)
+		return err;
+	sf_page_set_huge(addr, len, false);
+	/* After mlockall() they are locked and resident, but not in use. */
+	if (sf_mmap_locks_all()) {
+		sf_page_unlock(addr, len);
+		discard(addr, len);
+	}
+	return 0;
 }
 
 /*
  * Releasing
  */
-
-/* What can't be made whole: give back at least what can be discarded. */
-static void discard(uintptr_t addr, size_t len)
-{
-	if (sf_page_discard_locked(addr, len) != 0)
-		sf_page_discard(addr, len);
-}
 
 /*
  * Make the pages of a release whole. *is_hole: they are unmapped instead; one
@@ -134,6 +141,7 @@ static int make_whole(struct sf_releasing *releasing, bool *is_hole)
 	if (err == 0 || !replaced)
 		return err;
 	if (sf_page_unmap(addr, len) != 0) {
+		/* They can't be made whole, but go. */
 		discard(addr, len);
 		return err;
 	}

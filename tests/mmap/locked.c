@@ -242,6 +242,39 @@ static void at_the_limit_of_mappings_too(void)
 		use_at_limit();
 }
 
+/* What is moved away and unmapped, which leaves addresses of ours. */
+static int move_and_unmap(void *arg)
+{
+	size_t page = test_page();
+	size_t before;
+	char *block;
+	char *moved;
+
+	(void)arg;
+	block = mmap(NULL, BLOCK_LEN, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!CHECK(block != MAP_FAILED) ||
+	    !CHECK_OK(madvise(block, BLOCK_LEN, MADV_DONTDUMP)) ||
+	    !be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	before = test_status("VmLck");
+	moved = mremap(block, BLOCK_LEN, 2 * BLOCK_LEN, MREMAP_MAYMOVE);
+	if (!CHECK(moved != MAP_FAILED) ||
+	    !CHECK_OK(munmap(moved, 2 * BLOCK_LEN)))
+		return 0;
+	if (moved != block)
+		CHECK_EQ(test_resident(block, BLOCK_LEN), 0);
+	CHECK(test_status("VmLck") <= before - BLOCK_LEN + page);
+	CHECK_OK(munlockall());
+	return 0;
+}
+
+static void what_is_moved_away_is_not_locked(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(move_and_unmap, NULL), 0);
+}
+
 static const struct test tests[] = {
 	{ "what is there is locked", what_is_there_is_locked },
 	{ "what comes is locked", what_comes_is_locked },
@@ -249,6 +282,8 @@ static const struct test tests[] = {
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
 	{ "further regions are not locked", further_regions_are_not_locked },
 	{ "at the limit of mappings, too", at_the_limit_of_mappings_too },
+	{ "what is moved away is not locked",
+	  what_is_moved_away_is_not_locked },
 };
 
 int main(int argc, char **argv)
