@@ -88,7 +88,8 @@ static void release_pages(struct sf_release *release, uintptr_t addr,
 		release->stuck = true;
 	if (SF_UNLIKELY(was_locked)) {
 		release->was_locked = true;
-		unlock_inside(addr, len);
+		if (!release->locked)
+			unlock_inside(addr, len);
 	}
 }
 
@@ -178,6 +179,14 @@ static void release_and_mark_ends(struct sf_release *release)
 
 void sf_release(struct sf_release *release)
 {
+	if (SF_UNLIKELY(release->locked)) {
+		release_pages(release, release->addr, release->len);
+		if (release->was_locked) {
+			release->trap_skipped = release->trap;
+			return;
+		}
+		/* More than may be locked is handed out without a lock. */
+	}
 	if (!release->trap) {
 		release_pages(release, release->addr, release->len);
 		return;

@@ -8,7 +8,8 @@
  *     the pages and marks them.
  *  2. MADV_DONTNEED. Refused on locked memory.
  *  3. MADV_DONTNEED_LOCKED (5.18). Then a lock on nothing but this range is
- *     taken off, so that the addresses come back without it.
+ *     taken off, so that the addresses come back without it; but not
+ *     mlockall()'s, which ends for all.
  *  4. Before 5.18: unlock the range, or where that would need a mapping the
  *     whole mapping around it, and step 2 again.
  *  5. Longer ranges with a trap: mark the first and the last page.
@@ -35,6 +36,7 @@ struct sf_release {
 	size_t len;
 	size_t table_len; /* what one page table covers */
 	bool trap;	  /* mark what is released */
+	bool locked;	  /* perhaps, by mlockall(): that is to stay */
 	bool mark_first;  /* huge pages may form: mark ends beforehand */
 	bool head_table;  /* a page table exists for the first page */
 	bool tail_table;  /* and for the last */

@@ -95,6 +95,7 @@ static void prepare_locked(const struct sf_extent *extent, bool trap,
 		.table_len = SF_LEAF_PAGES << sf_page_shift,
 		.trap = trap && sf_option(SF_OPTION_TRAP) &&
 			sf_probe_has(SF_FEATURE_GUARD),
+		.locked = sf_region_is_pinned(extent->region),
 		.mark_first = extent->region->kind == SF_REGION_HUGE,
 		.head_table = sf_tree_has_table(tree, extent->first),
 		.tail_table = sf_tree_has_table(tree, last),

@@ -464,6 +464,49 @@ static void locked_memory_gets_no_trap(void)
 	CHECK_EQ(test_touches(p), 0);
 }
 
+static void mlockalls_lock_stays(void)
+{
+	size_t len = 8 * sf_page_size;
+	char *p;
+
+	if (!sf_probe_has(SF_FEATURE_DONTNEED_LOCKED))
+		SKIP("no MADV_DONTNEED_LOCKED");
+	p = map_touched(len);
+	if (!lock(p, len))
+		return;
+	start(p, len, true);
+	release.locked = true;
+	/* Reading the mappings takes longer the more there are. */
+	refuse(__NR_openat, ENOENT, 0, REFUSE_ALWAYS);
+	sf_release(&release);
+	CHECK_EQ(refuse_seen(), 0);
+	refuse_nothing();
+	CHECK(release.was_locked && release.trap_skipped);
+	CHECK(!release.marked_all);
+	check_gone(p, len);
+	CHECK_EQ(test_status("VmLck"), len);
+	CHECK_EQ(test_touches(p), 0);
+}
+
+static void what_mlockall_could_not_lock_traps(void)
+{
+	size_t len = 8 * sf_page_size;
+	char *p;
+
+	if (no_trap())
+		return;
+	p = map_touched(len);
+	start(p, len, true);
+	release.locked = true;
+	release.head_table = true;
+	release.tail_table = true;
+	sf_release(&release);
+	CHECK(release.marked_all && !release.trap_skipped);
+	CHECK(!release.was_locked);
+	check_gone(p, len);
+	check_traps(p, len);
+}
+
 static void releasing_needs_no_mapping(void)
 {
 	char *p = map_touched(3 * TABLE_LEN);
@@ -512,6 +555,9 @@ static const struct test tests[] = {
 	{ "a long range whose traps are refused goes back",
 	  a_long_range_whose_traps_are_refused_goes_back },
 	{ "locked memory gets no trap", locked_memory_gets_no_trap },
+	{ "mlockall()'s lock stays", mlockalls_lock_stays },
+	{ "what mlockall() could not lock traps",
+	  what_mlockall_could_not_lock_traps },
 	{ "releasing needs no mapping", releasing_needs_no_mapping },
 };
 
