@@ -14,9 +14,11 @@
 
 /*
  * How often to wait for another thread that is releasing these very pages: in
- * our sleep after the first yields, as it may not run before us. Some 2 s.
+ * our sleep after the first yields, as it may not run before us. Some 2 s, and
+ * few times while nobody releases anything: pages that are stuck stay so.
  */
 #define MAX_WAITS  2000
+#define MAX_IDLE   100
 #define NR_YIELDS  100
 #define NS_A_SLEEP 1000000
 
@@ -51,6 +53,13 @@ static void wait_for_others(int nr_waits)
 		sf_sys(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
 	else
 		sf_sys(__NR_nanosleep, (long)&sleep, 0, 0, 0, 0, 0);
+}
+
+/* Whether any thread is releasing pages of this region. */
+static bool is_busy(struct sf_region *region)
+{
+	/* Relaxed: a hint. */
+	return atomic_load_explicit(&region->nr_busy, memory_order_relaxed) > 0;
 }
 
 /* What the call under way has taken. */
@@ -105,12 +114,16 @@ static int claim_extent(const struct sf_extent *extent, unsigned kinds)
 	struct sf_extent run;
 	size_t end = rest.first + rest.nr;
 	int nr_waits = 0;
+	int nr_idle = 0;
 
 	for (; rest.nr > 0; rest.nr = end - rest.first) {
+		bool busy = is_busy(extent->region);
 		bool live = sf_space_live_run(&rest, &run);
 		int err = live ? 0 : take_free(&run);
 
-		if (err == -EEXIST && nr_waits < MAX_WAITS) {
+		if (err == -EEXIST && nr_waits < MAX_WAITS &&
+		    nr_idle < MAX_IDLE) {
+			nr_idle += !busy;
 			wait_for_others(nr_waits++);
 			continue;
 		}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
+ * What is not free of ours though no program has it, and how it becomes free.
  * One above the limit what a program mapped over ours becomes a hole when it is
  * unmapped. A stranger who maps in it keeps his pages; the others are filled.
  */
@@ -10,6 +11,7 @@
 
 #include "mmap/alter.h"
 #include "mmap/mmap.h"
+#include "mmap/space.h"
 #include "refuse.h"
 #include "vm/state.h"
 
@@ -74,9 +76,35 @@ static void a_stranger_keeps_his_pages_and_no_more(void)
 		sf_region_check(sf_state_region(i));
 }
 
+/* Nobody will ever free them, so nobody is waited for. */
+static void stuck_pages_are_not_waited_for(void)
+{
+	struct sf_releasing releasing;
+	struct sf_extent stuck;
+	char *p;
+
+	page = test_page();
+	sf_mmap_start();
+	p = map(0, NR_PAGES, RW, 0);
+	stuck.region = sf_space_find((uintptr_t)p, NR_PAGES * page);
+	stuck.first = sf_region_page(stuck.region, (uintptr_t)p) + AT;
+	stuck.nr = NR;
+	CHECK_EQ(sf_extent_release_begin(&stuck, false, &releasing),
+		 SF_RUN_BEGUN);
+	sf_extent_release_keep(&releasing);
+	refuse(__NR_nanosleep, EINTR, 0, REFUSE_ALWAYS);
+	CHECK_EQ(sf_mmap_map((uintptr_t)p, NR_PAGES * page, PROT_READ,
+			     FRESH | MAP_FIXED, -1, 0),
+		 -ENOMEM);
+	CHECK_EQ(refuse_seen(), 0);
+	refuse_nothing();
+	sf_region_check(stuck.region);
+}
+
 static const struct test tests[] = {
 	{ "a stranger keeps his pages, and no more",
 	  a_stranger_keeps_his_pages_and_no_more },
+	{ "stuck pages are not waited for", stuck_pages_are_not_waited_for },
 };
 
 int main(int argc, char **argv)
