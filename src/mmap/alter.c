@@ -8,6 +8,7 @@
 #include "mmap/count.h"
 #include "mmap/family.h"
 #include "mmap/ranges.h"
+#include "os/maps.h"
 #include "vm/account.h"
 #include "vm/state.h"
 
@@ -322,30 +323,58 @@ static void trap(struct sf_release *release)
 				sf_page_mark(release->addr, release->len) != 0;
 }
 
-void sf_alter_drop_holes(const struct sf_extent *extent)
+static void drop_hole(const struct sf_extent *hole, bool filled)
+{
+	struct sf_releasing releasing;
+
+	if (sf_extent_release_begin(hole, true, &releasing) != SF_RUN_BEGUN)
+		return;
+	if (filled)
+		trap(&releasing.release);
+	finish_hole(&releasing, filled);
+	sf_mmap_count_released(sf_extent_len(hole));
+}
+
+/*
+ * How many pages to look at by themselves of an extent that could not be filled
+ * at once: as the kernel says whether something is there, half of them. When it
+ * allows no mapping at all, those up to the first end of a mapping or a hole.
+ */
+static size_t first_part(const struct sf_extent *extent, int err)
 {
 	uintptr_t addr = sf_extent_addr(extent);
-	size_t len = sf_extent_len(extent);
-	struct sf_extent half = { extent->region, extent->first,
-				  extent->nr / 2 };
-	struct sf_releasing releasing;
-	int err;
+	uintptr_t end = addr + sf_extent_len(extent);
+	struct sf_mapping mapping = { 0 };
+	int found = err == -EEXIST ? err : sf_maps_find(addr, &mapping);
 
-	if (sf_page_is_mapped(addr, len))
-		return;
-	/* It says whether all of it is a hole, too. */
-	err = renew(addr, len, true);
-	if (half.nr > 0 && err != 0) {
-		sf_alter_drop_holes(&half);
-		half.first += half.nr;
-		half.nr = extent->nr - half.nr;
-		sf_alter_drop_holes(&half);
-	} else if (sf_extent_release_begin(extent, true, &releasing) ==
-		   SF_RUN_BEGUN) {
-		if (err == 0)
-			trap(&releasing.release);
-		finish_hole(&releasing, err == 0);
-		sf_mmap_count_released(len);
+	if (found != 0 && found != -ENOENT)
+		return extent->nr / 2;
+	if (found == 0)
+		end = sf_min(end, mapping.end);
+	else if (mapping.start > addr)
+		end = sf_min(end, mapping.start);
+	return (end - addr) >> sf_page_shift;
+}
+
+void sf_alter_drop_holes(const struct sf_extent *extent)
+{
+	struct sf_extent rest = *extent;
+
+	while (rest.nr > 0 && !sf_page_is_mapped(sf_extent_addr(&rest),
+						 sf_extent_len(&rest))) {
+		/* It says whether all of it is a hole, too. */
+		int err = renew(sf_extent_addr(&rest), sf_extent_len(&rest),
+				true);
+		struct sf_extent part = rest;
+
+		part.nr = err == 0 ? rest.nr : first_part(&rest, err);
+		if (part.nr == 0 || part.nr == rest.nr) {
+			drop_hole(&rest, err == 0);
+			return;
+		}
+		sf_alter_drop_holes(&part);
+		rest.first += part.nr;
+		rest.nr -= part.nr;
 	}
 }
 

@@ -31,7 +31,10 @@ int sf_maps_count(pid_t pid, size_t *out);
 int sf_maps_count_paced(pid_t pid, size_t *out, void (*pause)(void *arg),
 			void *arg);
 
-/* Find this process's mapping that holds addr. 0, -ENOENT or -errno. */
+/*
+ * Find this process's mapping that holds addr. 0 or -errno; -ENOENT: there is
+ * none, and *out is the first one behind it, if any.
+ */
 int sf_maps_find(uintptr_t addr, struct sf_mapping *out);
 
 /* Call visit for each of this process's mappings. 0 or -errno. */

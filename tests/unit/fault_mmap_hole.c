@@ -101,10 +101,50 @@ static void stuck_pages_are_not_waited_for(void)
 	sf_region_check(stuck.region);
 }
 
+/* What is mapped beside them stays; and none of it is asked about by page. */
+static void holes_wait_when_no_mapping_is_allowed(void)
+{
+	size_t nr = 64 * NR_PAGES;
+	struct sf_extent all;
+	char *p;
+
+	page = test_page();
+	sf_mmap_start();
+	p = map(0, nr, RW, 0);
+	map((uintptr_t)p, nr, PROT_READ, MAP_FIXED);
+	all.region = sf_space_find((uintptr_t)p, nr * page);
+	all.first = sf_region_page(all.region, (uintptr_t)p);
+	all.nr = nr;
+	/* Not by our munmap(), as when fork() leaves it out. */
+	CHECK_OK(munmap(p, AT * page));
+	CHECK_OK(munmap(p + (AT + NR) * page, (nr - AT - 2 * NR) * page));
+	refuse(__NR_mmap, ENOMEM, 0, REFUSE_ALWAYS);
+	sf_space_lock();
+	sf_alter_drop_holes(&all);
+	sf_space_unlock();
+	CHECK_LT(refuse_seen(), 10);
+	refuse_nothing();
+	CHECK_EQ(sf_alter_aside_len(), (nr - 2 * NR) * page);
+	CHECK_EQ(test_reads(p + AT * page), 0);
+	CHECK_EQ(test_reads(p + (nr - 1) * page), 0);
+	for (int i = 0; i < 4 && sf_alter_any_aside(); i++) {
+		sf_space_lock();
+		sf_alter_retry();
+		sf_space_unlock();
+	}
+	CHECK_EQ(sf_alter_aside_len(), 0);
+	check_filled(p, 0, AT);
+	check_filled(p, AT + NR, nr - AT - 2 * NR);
+	CHECK_EQ(sf_mmap_unmap((uintptr_t)p, nr * page), 0);
+	sf_region_check(all.region);
+}
+
 static const struct test tests[] = {
 	{ "a stranger keeps his pages, and no more",
 	  a_stranger_keeps_his_pages_and_no_more },
 	{ "stuck pages are not waited for", stuck_pages_are_not_waited_for },
+	{ "holes wait when no mapping is allowed",
+	  holes_wait_when_no_mapping_is_allowed },
 };
 
 int main(int argc, char **argv)
