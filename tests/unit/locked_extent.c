@@ -90,7 +90,7 @@ static void maps_with_guards_can_move(void)
 	if (!lock_all())
 		return;
 	sf_pin_end();
-	if (!map(NR_PAGES, 0, &extent))
+	if (!map(NR_PAGES, SUREFREE_GUARDED, &extent))
 		return;
 	guard = (struct sf_extent){ extent.region, extent.first + 8, 1 };
 	CHECK_EQ(sf_range_guard("guard", &guard), 0);
@@ -100,6 +100,8 @@ static void maps_with_guards_can_move(void)
 	CHECK_EQ(sf_range_resize("resize", &extent, 2 * NR_PAGES, 0, &moved),
 		 0);
 	CHECK_NE(test_touches(addr_of(&moved) + 8 * page), 0);
+	CHECK_NE(test_touches(addr_of(&moved) - page), 0);
+	CHECK_NE(test_touches(addr_of(&moved) + 2 * NR_PAGES * page), 0);
 	CHECK_GE(locked_pages(), NR_PAGES);
 	check_regions();
 }
