@@ -261,12 +261,10 @@ void sf_pin_more(struct sf_region *region, size_t end)
 }
 
 /* The first lock is read in up to the guard, so the second is for the rest. */
-void sf_pin_run(struct sf_region *region, size_t first, size_t nr)
+void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr)
 {
 	size_t end = lockable_end(region, first + nr);
 
-	if (!sf_pin_is_on())
-		return;
 	sf_pin_follow(region, first + nr);
 	if (first < end)
 		(void)lock_pages(region, first, end - first,

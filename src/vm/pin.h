@@ -42,8 +42,10 @@ void sf_pin_end(void);
 /* Pages up to `end` were handed out. Called without locks. */
 void sf_pin_more(struct sf_region *region, size_t end);
 
-/* The same of a run of them that was kept out, as a guard lies before it. */
-void sf_pin_run(struct sf_region *region, size_t first, size_t nr);
+/* The same of a run of them, by itself. */
+void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr);
+
+/* Programs that lock nothing pay for these no more than a load. */
 
 static inline void sf_pin_follow(struct sf_region *region, size_t end)
 {
@@ -51,6 +53,16 @@ static inline void sf_pin_follow(struct sf_region *region, size_t end)
 	if (SF_UNLIKELY(end > atomic_load_explicit(&region->pinned,
 						   memory_order_relaxed)))
 		sf_pin_more(region, end);
+}
+
+/* For a run that was kept out, as a guard lies before it. */
+static inline void sf_pin_run(struct sf_region *region, size_t first, size_t nr)
+{
+	/* Relaxed: a hint. */
+	if (SF_UNLIKELY(atomic_load_explicit(&region->pinned,
+					     memory_order_relaxed) !=
+			SF_NOT_PINNED))
+		sf_pin_lock_run(region, first, nr);
 }
 
 #endif
