@@ -50,7 +50,6 @@ bool sf_mmap_locked_all(void)
 void sf_mmap_lock_fork_child(void)
 {
 	atomic_store_explicit(&is_locked, false, memory_order_relaxed);
-	sf_pin_end();
 }
 
 /* Also without MCL_FUTURE: our regions are locked then. */

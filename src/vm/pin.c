@@ -237,16 +237,21 @@ void sf_pin_end(void)
 		set_pinned(sf_state_region(i), SF_NOT_PINNED);
 }
 
+/* Nothing is in a child of a raw clone(), which has not been told. */
+static bool is_locking(void)
+{
+	return sf_pin_is_on() &&
+	       atomic_load_explicit(&locked_pid, memory_order_relaxed) ==
+		       get_pid();
+}
+
 void sf_pin_more(struct sf_region *region, size_t end)
 {
 	unsigned flags = atomic_load_explicit(&lock_flags,
 					      memory_order_relaxed);
 	size_t first;
 
-	/* In a child nothing is locked, though it may not have been told. */
-	if (region->kind == SF_REGION_VIEW ||
-	    atomic_load_explicit(&locked_pid, memory_order_relaxed) !=
-		    get_pid())
+	if (region->kind == SF_REGION_VIEW || !is_locking())
 		return;
 	end = lockable_end(region, end);
 	/* Also where it is refused: so nothing is tried twice. */
@@ -263,8 +268,11 @@ void sf_pin_more(struct sf_region *region, size_t end)
 /* The first lock is read in up to the guard, so the second is for the rest. */
 void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr)
 {
-	size_t end = lockable_end(region, first + nr);
+	size_t end;
 
+	if (!is_locking())
+		return;
+	end = lockable_end(region, first + nr);
 	sf_pin_follow(region, first + nr);
 	if (first < end)
 		(void)lock_pages(region, first, end - first,
