@@ -9,6 +9,12 @@
 #include "os/sys.h"
 #include "vm/state.h"
 
+/* Newer than the oldest headers we build with. */
+#define SF_MADV_POPULATE_WRITE 23
+
+/* Runs of a region, each of which takes up to two mappings when locked alone. */
+#define MAX_RUNS 256
+
 static _Atomic bool is_on;
 static _Atomic unsigned lock_flags;
 static _Atomic long locked_pid;
@@ -129,53 +135,88 @@ static size_t next_run(struct sf_region *region, size_t *first, size_t end)
 	return stop;
 }
 
-/* Each mapping of a range by itself: one may have no access. */
-static void lock_mappings(uintptr_t addr, uintptr_t end, unsigned flags)
+/* What is done to each run of pages that are in use. */
+struct visit {
+	struct sf_region *region;
+	size_t end;
+	int (*run)(const struct sf_region *region, size_t first, size_t nr,
+		   unsigned flags);
+	unsigned flags;
+	size_t nr_left; /* of runs */
+};
+
+static void visit_runs(struct visit *visit, size_t first, size_t end)
 {
-	struct sf_mapping mapping;
+	while (first < end && visit->nr_left > 0) {
+		size_t stop = next_run(visit->region, &first, end);
 
-	while (addr < end && sf_maps_find(addr, &mapping) == 0) {
-		uintptr_t stop = sf_min(end, mapping.end);
-
-		sf_page_call_lock(addr, stop - addr, flags);
-		addr = stop;
+		if (first < stop) {
+			(void)visit->run(visit->region, first, stop - first,
+					 visit->flags);
+			visit->nr_left--;
+		}
+		first = stop;
 	}
+}
+
+static void visit_mapping(const struct sf_mapping *mapping, void *arg)
+{
+	struct visit *visit = arg;
+	const struct sf_region *region = visit->region;
+	uintptr_t start = sf_max(mapping->start, region->base);
+	uintptr_t end = sf_min(mapping->end,
+			       sf_region_addr(region, visit->end));
+
+	if (start < end)
+		visit_runs(visit, sf_region_page(region, start),
+			   sf_region_page(region, end));
 }
 
 /*
  * The kernel reads in what it locks up to the first page that it can't: a
- * marker, or one without access. So ask for each run.
+ * marker, or a mapping without access. So ask for each run, and cut runs where
+ * mappings end.
  */
-static void lock_runs(struct sf_region *region, size_t end, unsigned flags)
+static void visit_region(struct visit *visit)
 {
-	size_t first = 0;
+	if (sf_maps_each(visit_mapping, visit) != 0)
+		visit_runs(visit, 0, visit->end);
+}
 
-	while (first < end) {
-		size_t stop = next_run(region, &first, end);
-
-		if (first < stop &&
-		    lock_pages(region, first, stop - first, flags) == -ENOMEM)
-			lock_mappings(sf_region_addr(region, first),
-				      sf_region_addr(region, stop), flags);
-		first = stop;
-	}
+/* An error on kernels before 5.14. */
+static int populate_pages(const struct sf_region *region, size_t first,
+			  size_t nr, unsigned flags)
+{
+	(void)flags;
+	return sf_page_call_advise(sf_region_addr(region, first),
+				   nr << sf_page_shift, SF_MADV_POPULATE_WRITE);
 }
 
 static void lock_region(struct sf_region *region, unsigned flags)
 {
 	size_t end = lockable_end(region, used_end(region));
+	struct visit visit = { .region = region,
+			       .end = end,
+			       .run = lock_pages,
+			       .flags = flags,
+			       .nr_left = SIZE_MAX };
 
 	/* First without reading in, so that a limit is told from that. */
 	if (lock_pages(region, 0, end, SF_MLOCK_ONFAULT) == 0) {
-		if (flags == SF_MLOCK_ONFAULT)
+		if (flags == SF_MLOCK_ONFAULT ||
+		    lock_pages(region, 0, end, flags) == 0)
 			return;
-		lock_pages(region, 0, end, flags);
 	} else if (lock_pages(region, 0, frontier_of(region),
 			      SF_MLOCK_ONFAULT) == 0) {
-		/* All of it takes no further mapping. */
-		return;
+		/* All of it takes no further mapping; what is kept ahead... */
+		if (flags == SF_MLOCK_ONFAULT)
+			return;
+		/* ...shall not be read in. */
+		visit.run = populate_pages;
+	} else {
+		visit.nr_left = MAX_RUNS;
 	}
-	lock_runs(region, end, flags);
+	visit_region(&visit);
 }
 
 static size_t region_len(struct sf_region *region)

@@ -180,6 +180,42 @@ static void unlocking_leaves_no_mappings(void)
 		CHECK_EQ(test_in_child(lock_often, NULL), 0);
 }
 
+/* Pages in use far apart: all that lies between is more than may be locked. */
+static int lock_scattered(void *arg)
+{
+	static char *maps[1200];
+	size_t page = test_page();
+	long before;
+
+	(void)arg;
+	if (!be_ordinary())
+		return 0;
+	for (int i = 0; i < 1200; i++) {
+		maps[i] = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (!CHECK(maps[i] != MAP_FAILED))
+			return 0;
+		*maps[i] = 1;
+	}
+	for (int i = 0; i < 1200; i++)
+		CHECK_OK(munmap(maps[i] + page, 3 * page));
+	before = test_mappings();
+	CHECK_OK(mlockall(MCL_CURRENT));
+	CHECK(test_mappings() <= before + 2 * 256 + SLACK);
+	CHECK(test_status("VmLck") >= 256 * page);
+	CHECK_OK(munlockall());
+	CHECK(test_mappings() <= before + SLACK);
+	return 0;
+}
+
+static void scattered_pages_take_few_mappings(void)
+{
+	if (test_page() > 4096)
+		test_skip("so many pages are more than the limit");
+	else if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_scattered, NULL), 0);
+}
+
 /* More than the first region has room for, and more than may be locked. */
 static int fill_regions(void *arg)
 {
@@ -258,6 +294,8 @@ static const struct test tests[] = {
 	{ "what comes is locked", what_comes_is_locked },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
+	{ "scattered pages take few mappings",
+	  scattered_pages_take_few_mappings },
 	{ "further regions are not locked", further_regions_are_not_locked },
 	{ "at the limit of mappings, too", at_the_limit_of_mappings_too },
 };
