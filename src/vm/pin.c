@@ -11,6 +11,7 @@
 
 /* Newer than the oldest headers we build with. */
 #define SF_MADV_POPULATE_WRITE 23
+#define SF_MADV_COLD	       20
 
 /* Runs of a region, each of which takes up to two mappings when locked alone. */
 #define MAX_RUNS 256
@@ -26,11 +27,6 @@ bool sf_pin_is_on(void)
 	return SF_UNLIKELY(atomic_load_explicit(&is_on, memory_order_relaxed));
 }
 
-size_t sf_pin_first(void)
-{
-	return sf_pin_is_on() ? 0 : SF_NOT_PINNED;
-}
-
 static long get_pid(void)
 {
 	return sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
@@ -38,7 +34,17 @@ static long get_pid(void)
 
 static void set_pinned(struct sf_region *region, size_t pinned)
 {
+	atomic_store_explicit(&region->pin_refused, SIZE_MAX,
+			      memory_order_relaxed);
 	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
+}
+
+/* Where sf_pin_future() did not see the region yet, is_on is seen here. */
+void sf_pin_opened(struct sf_region *region)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (sf_pin_is_on())
+		set_pinned(region, 0);
 }
 
 /* Handlers may make calls that need the region, too; callers may hold locks. */
@@ -256,6 +262,11 @@ void sf_pin_current(unsigned flags)
 			lock_region(region_at(i), flags);
 }
 
+static void start(struct sf_region *region)
+{
+	set_pinned(region, lockable_end(region, used_end(region)));
+}
+
 void sf_pin_future(unsigned flags)
 {
 	size_t nr;
@@ -263,10 +274,12 @@ void sf_pin_future(unsigned flags)
 	atomic_store_explicit(&lock_flags, flags, memory_order_relaxed);
 	atomic_store_explicit(&locked_pid, get_pid(), memory_order_relaxed);
 	atomic_store_explicit(&is_on, true, memory_order_relaxed);
+	/* Either we see a new region here, or sf_pin_opened() sees is_on. */
+	atomic_thread_fence(memory_order_seq_cst);
 	nr = sf_state_nr_regions();
 	for (size_t i = 0; i < nr; i++)
 		if (region_at(i) != NULL)
-			set_pinned(region_at(i), used_end(region_at(i)));
+			start(region_at(i));
 }
 
 void sf_pin_end(void)
@@ -286,24 +299,58 @@ static bool is_locking(void)
 		       get_pid();
 }
 
-void sf_pin_more(struct sf_region *region, size_t end)
+/* By advice that locked memory does not take; before 5.4 none does. */
+static bool is_locked(const struct sf_region *region, size_t page)
+{
+	return sf_page_call_advise(sf_region_addr(region, page), sf_page_size,
+				   SF_MADV_COLD) == -EINVAL;
+}
+
+/* Whether they are locked; what can't be read in is, too. */
+static bool lock_new(struct sf_region *region, size_t first, size_t end)
 {
 	unsigned flags = atomic_load_explicit(&lock_flags,
 					      memory_order_relaxed);
-	size_t first;
+	bool ok = lock_pages(region, first, end - first, flags) == 0 ||
+		  is_locked(region, end - 1);
 
-	if (region->kind == SF_REGION_VIEW || !is_locking())
+	/* Perhaps munlockall() came first. */
+	if (!sf_pin_is_on())
+		sf_page_unlock(sf_region_addr(region, first),
+			       (end - first) << sf_page_shift);
+	return ok;
+}
+
+/* Fewer may be had later: as many are not asked for again. */
+static void note_refused(struct sf_region *region, size_t first, size_t end)
+{
+	size_t pinned = end;
+
+	atomic_store_explicit(&region->pin_refused, end, memory_order_relaxed);
+	/* Unless it is moved on already. */
+	atomic_compare_exchange_strong_explicit(&region->pinned, &pinned, first,
+						memory_order_relaxed,
+						memory_order_relaxed);
+}
+
+void sf_pin_more(struct sf_region *region, size_t end)
+{
+	size_t first = atomic_load_explicit(&region->pinned,
+					    memory_order_relaxed);
+
+	if (region->kind == SF_REGION_VIEW ||
+	    end >= atomic_load_explicit(&region->pin_refused,
+					memory_order_relaxed) ||
+	    !is_locking())
 		return;
 	end = lockable_end(region, end);
-	/* Also where it is refused: so nothing is tried twice. */
-	first = atomic_load_explicit(&region->pinned, memory_order_relaxed);
 	while (first < end &&
 	       !atomic_compare_exchange_weak_explicit(&region->pinned, &first,
 						      end, memory_order_relaxed,
 						      memory_order_relaxed))
 		;
-	if (first < end)
-		(void)lock_pages(region, first, end - first, flags);
+	if (first < end && !lock_new(region, first, end))
+		note_refused(region, first, end);
 }
 
 /* The first lock is read in up to the guard, so the second is for the rest. */
@@ -316,7 +363,5 @@ void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr)
 	end = lockable_end(region, first + nr);
 	sf_pin_follow(region, first + nr);
 	if (first < end)
-		(void)lock_pages(region, first, end - first,
-				 atomic_load_explicit(&lock_flags,
-						      memory_order_relaxed));
+		(void)lock_new(region, first, end);
 }

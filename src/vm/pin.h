@@ -24,8 +24,8 @@
 /* Whether what is handed out from now on is to be locked. */
 bool sf_pin_is_on(void);
 
-/* Where the lock of a new region ends: SF_NOT_PINNED, or 0. */
-size_t sf_pin_first(void);
+/* A region was opened, and all can see it. */
+void sf_pin_opened(struct sf_region *region);
 
 /* Bytes in use in all regions but those of views: what is to be locked. */
 size_t sf_pin_len(void);
@@ -39,7 +39,7 @@ void sf_pin_future(unsigned flags);
 /* No longer; it takes no lock off. */
 void sf_pin_end(void);
 
-/* Pages up to `end` were handed out. Called without locks. */
+/* Pages up to `end` were handed out. Called without the region's locks. */
 void sf_pin_more(struct sf_region *region, size_t end);
 
 /* The same of a run of them, by itself. */

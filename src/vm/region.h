@@ -73,6 +73,9 @@ struct sf_region {
 
 	/* Pages below are locked, and those handed out will be, see pin.h. */
 	_Atomic size_t pinned;
+
+	/* The least end to which the limit did not let that be moved. */
+	_Atomic size_t pin_refused;
 };
 
 /*

@@ -116,6 +116,52 @@ static void *nothing(void *arg)
 	return arg;
 }
 
+static int lock_less_than_refused(void *arg)
+{
+	char *volatile block;
+	size_t before;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	block = malloc(LIMIT_LEN); /* NULL with Linux alone */
+	free(block);
+	before = test_status("VmLck");
+	block = malloc(BLOCK_LEN);
+	if (CHECK(block != NULL))
+		CHECK(test_status("VmLck") >= before + BLOCK_LEN - test_page());
+	free(block);
+	return 0;
+}
+
+static void less_is_locked_after_more_was_refused(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_less_than_refused, NULL), 0);
+}
+
+static int lock_twice(void *arg)
+{
+	size_t before;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)) ||
+	    !CHECK_OK(mlockall(MCL_CURRENT)))
+		return 0;
+	before = test_status("VmLck");
+	CHECK(before > 0);
+	CHECK(mmap(NULL, BLOCK_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0) != MAP_FAILED);
+	CHECK_EQ(test_status("VmLck"), before);
+	return 0;
+}
+
+static void the_last_call_says_what_comes(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_twice, NULL), 0);
+}
+
 /* What the parent locked is not in the child. */
 static int use_memory(void *arg)
 {
@@ -292,6 +338,9 @@ static void at_the_limit_of_mappings_too(void)
 static const struct test tests[] = {
 	{ "what is there is locked", what_is_there_is_locked },
 	{ "what comes is locked", what_comes_is_locked },
+	{ "less is locked after more was refused",
+	  less_is_locked_after_more_was_refused },
+	{ "the last call says what comes", the_last_call_says_what_comes },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
 	{ "scattered pages take few mappings",
