@@ -365,3 +365,37 @@ void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr)
 	if (first < end)
 		(void)lock_new(region, first, end);
 }
+
+/* Take the frontier of the lock back to what is in use. */
+static void trim_region(struct sf_region *region)
+{
+	uint64_t signals = begin(region);
+	size_t first = sf_min(used_end_locked(region), region->frontier - 1);
+	size_t end = atomic_load_explicit(&region->pinned,
+					  memory_order_relaxed);
+	bool trims = end != SF_NOT_PINNED && first < end;
+
+	if (trims)
+		set_pinned(region, first);
+	finish(region, signals);
+	if (!trims)
+		return;
+	sf_page_unlock(sf_region_addr(region, first), (end - first)
+							      << sf_page_shift);
+	/* What was handed out and locked meanwhile is again. */
+	end = atomic_load_explicit(&region->pinned, memory_order_relaxed);
+	if (first < end && end != SF_NOT_PINNED)
+		(void)lock_new(region, first, end);
+}
+
+void sf_pin_trim(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	/* A handler may have interrupted who holds a region's lock. */
+	if (sf_lock_depth > 0)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		if (region_at(i) != NULL)
+			trim_region(region_at(i));
+}

@@ -39,6 +39,12 @@ void sf_pin_future(unsigned flags);
 /* No longer; it takes no lock off. */
 void sf_pin_end(void);
 
+/*
+ * Take the lock off what is free at the end of each region, while it is on.
+ * Does nothing in a handler that interrupted the library.
+ */
+void sf_pin_trim(void);
+
 /* Pages up to `end` were handed out. Called without the region's locks. */
 void sf_pin_more(struct sf_region *region, size_t end);
 

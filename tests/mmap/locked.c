@@ -140,6 +140,29 @@ static void less_is_locked_after_more_was_refused(void)
 		CHECK_EQ(test_in_child(lock_less_than_refused, NULL), 0);
 }
 
+/* A block and a map are together more than may be locked. */
+static int lock_after_release(void *arg)
+{
+	size_t len = LIMIT_LEN / 16 * 7;
+	char *volatile block;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	block = malloc(len);
+	CHECK(block != NULL);
+	free(block);
+	CHECK(mmap(NULL, len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	return 0;
+}
+
+static void what_was_released_does_not_count(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_after_release, NULL), 0);
+}
+
 static int lock_twice(void *arg)
 {
 	size_t before;
@@ -340,6 +363,8 @@ static const struct test tests[] = {
 	{ "what comes is locked", what_comes_is_locked },
 	{ "less is locked after more was refused",
 	  less_is_locked_after_more_was_refused },
+	{ "what was released does not count",
+	  what_was_released_does_not_count },
 	{ "the last call says what comes", the_last_call_says_what_comes },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
