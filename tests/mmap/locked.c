@@ -163,6 +163,35 @@ static void what_was_released_does_not_count(void)
 		CHECK_EQ(test_in_child(lock_after_release, NULL), 0);
 }
 
+/* /proc/self/maps can't be opened; rights are given up then. */
+static int lock_without_list(void *arg)
+{
+	struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	(void)arg;
+	if (!CHECK_OK(getrlimit(RLIMIT_NOFILE, &files)))
+		return 0;
+	none.rlim_max = files.rlim_max;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+	CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE));
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &files));
+	if (!be_ordinary())
+		return 0;
+	CHECK(test_status("VmLck") < LIMIT_LEN - BLOCK_LEN);
+	CHECK(mmap(NULL, BLOCK_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0) != MAP_FAILED);
+	return 0;
+}
+
+static void without_a_list_of_mappings_too(void)
+{
+	if (geteuid() != 0)
+		test_skip("only root may lock what it can't tell apart");
+	else if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_without_list, NULL), 0);
+}
+
 static int lock_twice(void *arg)
 {
 	size_t before;
@@ -365,6 +394,7 @@ static const struct test tests[] = {
 	  less_is_locked_after_more_was_refused },
 	{ "what was released does not count",
 	  what_was_released_does_not_count },
+	{ "without a list of mappings, too", without_a_list_of_mappings_too },
 	{ "the last call says what comes", the_last_call_says_what_comes },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
