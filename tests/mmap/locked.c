@@ -5,6 +5,7 @@
  * kept ready is locked, made resident, or counted.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,48 @@ static void the_last_call_says_what_comes(void)
 		CHECK_EQ(test_in_child(lock_twice, NULL), 0);
 }
 
+/* Blocks beyond what was in use. */
+static void *hand_out(void *arg)
+{
+	void *volatile blocks[64];
+
+	for (size_t i = 0; i < TEST_COUNT(blocks); i++)
+		blocks[i] = malloc(BLOCK_LEN / 16);
+	for (size_t i = 0; i < TEST_COUNT(blocks); i++)
+		free(blocks[i]);
+	return arg;
+}
+
+static int unlock_meanwhile(void *arg)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+
+	(void)arg;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, BLOCK_LEN);
+	if (!be_ordinary())
+		return 0;
+	for (int i = 0; i < 100; i++) {
+		CHECK_OK(mlockall(MCL_FUTURE));
+		if (!CHECK_EQ(pthread_create(&thread, &small, hand_out, NULL),
+			      0))
+			return 0;
+		for (int j = 0; j < i; j++)
+			sched_yield();
+		CHECK_OK(munlockall());
+		pthread_join(thread, NULL);
+		CHECK_EQ(test_status("VmLck"), 0);
+	}
+	return 0;
+}
+
+static void nothing_is_locked_after_unlocking(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(unlock_meanwhile, NULL), 0);
+}
+
 /* What the parent locked is not in the child. */
 static int use_memory(void *arg)
 {
@@ -396,6 +439,8 @@ static const struct test tests[] = {
 	  what_was_released_does_not_count },
 	{ "without a list of mappings, too", without_a_list_of_mappings_too },
 	{ "the last call says what comes", the_last_call_says_what_comes },
+	{ "nothing is locked after unlocking",
+	  nothing_is_locked_after_unlocking },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
 	{ "scattered pages take few mappings",
