@@ -36,6 +36,8 @@ static void set_pinned(struct sf_region *region, size_t pinned)
 {
 	atomic_store_explicit(&region->pin_refused, SIZE_MAX,
 			      memory_order_relaxed);
+	atomic_store_explicit(&region->pin_reached, pinned,
+			      memory_order_relaxed);
 	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
 }
 
@@ -321,36 +323,57 @@ static bool lock_new(struct sf_region *region, size_t first, size_t end)
 	return ok;
 }
 
-/* Fewer may be had later: as many are not asked for again. */
-static void note_refused(struct sf_region *region, size_t first, size_t end)
+/* Move it from first to end, unless another thread has. */
+static bool move(_Atomic size_t *frontier, size_t first, size_t end)
 {
-	size_t pinned = end;
-
-	atomic_store_explicit(&region->pin_refused, end, memory_order_relaxed);
-	/* Unless it is moved on already. */
-	atomic_compare_exchange_strong_explicit(&region->pinned, &pinned, first,
-						memory_order_relaxed,
-						memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(frontier, &first, end,
+						       memory_order_relaxed,
+						       memory_order_relaxed);
 }
 
+/*
+ * Lock from a frontier to `end`, and move it. False where that is refused; true
+ * also where another thread was faster.
+ */
+static bool lock_from(struct sf_region *region, _Atomic size_t *frontier,
+		      size_t end, size_t *first)
+{
+	do
+		*first = atomic_load_explicit(frontier, memory_order_relaxed);
+	while (*first < end && !move(frontier, *first, end));
+	return *first >= end || lock_new(region, *first, end);
+}
+
+/*
+ * What is refused is passed over, so that it is not tried each time, and what
+ * comes behind it can be locked; but fewer pages of it may be had later.
+ */
 void sf_pin_more(struct sf_region *region, size_t end)
 {
-	size_t first = atomic_load_explicit(&region->pinned,
-					    memory_order_relaxed);
+	size_t refused = atomic_load_explicit(&region->pin_refused,
+					      memory_order_relaxed);
+	size_t reached = atomic_load_explicit(&region->pin_reached,
+					      memory_order_relaxed);
+	size_t first;
 
 	if (region->kind == SF_REGION_VIEW ||
-	    end >= atomic_load_explicit(&region->pin_refused,
-					memory_order_relaxed) ||
-	    !is_locking())
+	    (refused <= end && end <= reached) || !is_locking())
 		return;
 	end = lockable_end(region, end);
-	while (first < end &&
-	       !atomic_compare_exchange_weak_explicit(&region->pinned, &first,
-						      end, memory_order_relaxed,
-						      memory_order_relaxed))
-		;
-	if (first < end && !lock_new(region, first, end))
-		note_refused(region, first, end);
+	if (end > reached) {
+		if (lock_from(region, &region->pin_reached, end, &first)) {
+			/* Not where pages before it were passed over. */
+			if (first < end)
+				move(&region->pinned, first, end);
+			return;
+		}
+	} else {
+		if (lock_from(region, &region->pinned, end, &first))
+			return;
+		move(&region->pinned, end, first);
+	}
+	atomic_store_explicit(&region->pin_refused, sf_min(refused, end),
+			      memory_order_relaxed);
 }
 
 /* The first lock is read in up to the guard, so the second is for the rest. */
@@ -371,7 +394,7 @@ static void trim_region(struct sf_region *region)
 {
 	uint64_t signals = begin(region);
 	size_t first = sf_min(used_end_locked(region), region->frontier - 1);
-	size_t end = atomic_load_explicit(&region->pinned,
+	size_t end = atomic_load_explicit(&region->pin_reached,
 					  memory_order_relaxed);
 	bool trims = end != SF_NOT_PINNED && first < end;
 
@@ -383,7 +406,7 @@ static void trim_region(struct sf_region *region)
 	sf_page_unlock(sf_region_addr(region, first), (end - first)
 							      << sf_page_shift);
 	/* What was handed out and locked meanwhile is again. */
-	end = atomic_load_explicit(&region->pinned, memory_order_relaxed);
+	end = atomic_load_explicit(&region->pin_reached, memory_order_relaxed);
 	if (first < end && end != SF_NOT_PINNED)
 		(void)lock_new(region, first, end);
 }

@@ -11,7 +11,8 @@
  * spare mapping.
  *
  * Locking is a best effort: what RLIMIT_MEMLOCK does not allow is handed out
- * all the same.
+ * all the same. That is passed over: `pinned` stays below, and `pin_reached`
+ * goes on; both are the same where nothing was refused.
  */
 #ifndef SF_VM_PIN_H
 #define SF_VM_PIN_H
