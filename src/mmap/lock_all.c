@@ -34,6 +34,9 @@ extern HIDDEN const char _end[];
 static _Atomic bool is_locked;
 static _Atomic bool locked_all;
 
+/* The kernel locks new maps. */
+static _Atomic bool locks_new;
+
 /* Relaxed, all: the calls themselves are not ordered with maps either. */
 
 bool sf_mmap_locks_all(void)
@@ -50,12 +53,14 @@ bool sf_mmap_locked_all(void)
 void sf_mmap_lock_fork_child(void)
 {
 	atomic_store_explicit(&is_locked, false, memory_order_relaxed);
-	sf_pin_end();
+	atomic_store_explicit(&locks_new, false, memory_order_relaxed);
 }
 
 /* Also without MCL_FUTURE: our regions are locked then. */
-static void note_locked(void)
+static void note_locked(int flags)
 {
+	atomic_store_explicit(&locks_new, (flags & MCL_FUTURE) != 0,
+			      memory_order_relaxed);
 	atomic_store_explicit(&is_locked, true, memory_order_relaxed);
 	atomic_store_explicit(&locked_all, true, memory_order_relaxed);
 }
@@ -128,7 +133,9 @@ static int set_future(int flags)
 	if ((flags & MCL_FUTURE) != 0)
 		return sf_page_call_lock_all(flags);
 	/* There is no other way to end it. */
-	return sf_pin_is_on() ? sf_page_call_unlock_all() : 0;
+	if (atomic_load_explicit(&locks_new, memory_order_relaxed))
+		return sf_page_call_unlock_all();
+	return 0;
 }
 
 static unsigned mlock_flags(int flags)
@@ -136,7 +143,16 @@ static unsigned mlock_flags(int flags)
 	return (flags & SF_MCL_ONFAULT) != 0 ? SF_MLOCK_ONFAULT : 0;
 }
 
-/* Lock what is there. 0, or -errno with nothing changed. */
+/* What is handed out from here on is locked as it is, if at all. */
+static void follow(int flags)
+{
+	if ((flags & MCL_FUTURE) != 0)
+		sf_pin_future(mlock_flags(flags));
+	else
+		sf_pin_end();
+}
+
+/* Lock what is there. 0, or -errno. */
 static int lock_current(int flags, size_t limit)
 {
 	struct visit visit = { .with_image = true,
@@ -151,35 +167,34 @@ static int lock_current(int flags, size_t limit)
 		if (!fits(&visit, limit))
 			return err;
 	}
+	follow(flags);
 	/* Locked by this call, or when there was no limit. */
 	sf_reserved_unlock();
 	err = set_future(flags);
-	if (err != 0)
-		return err;
-	/* Without /proc nothing can be told apart. */
-	if (sf_maps_each(lock_mapping, &visit) != 0)
-		return sf_page_call_lock_all(flags);
-	sf_pin_end();
-	sf_pin_current(visit.flags);
-	return 0;
+	if (err == 0 && sf_maps_each(lock_mapping, &visit) != 0) {
+		/* Without /proc nothing can be told apart. */
+		err = sf_page_call_lock_all(flags);
+		sf_reserved_unlock();
+	}
+	if (err == 0)
+		sf_pin_current(visit.flags);
+	else
+		(void)sf_mmap_unlock_all();
+	return err;
 }
 
 static int lock_all(int flags)
 {
 	size_t limit = sf_limit_locked();
-	bool future = (flags & MCL_FUTURE) != 0;
 	int err;
 
-	if ((flags & MCL_CURRENT) == 0 || limit == SIZE_MAX)
-		err = sf_page_call_lock_all(flags);
-	else
-		err = lock_current(flags, limit);
+	if ((flags & MCL_CURRENT) != 0 && limit != SIZE_MAX)
+		return lock_current(flags, limit);
+	err = sf_page_call_lock_all(flags);
 	if (err != 0)
 		return err;
-	if (future && ((flags & MCL_CURRENT) == 0 || limit != SIZE_MAX))
-		sf_pin_future(mlock_flags(flags));
-	else
-		sf_pin_end();
+	/* Together they lock all that is reserved, too. */
+	follow((flags & MCL_CURRENT) != 0 ? 0 : flags);
 	return 0;
 }
 
@@ -190,17 +205,20 @@ int sf_mmap_lock_all(int flags)
 	sf_state_init();
 	err = lock_all(flags);
 	if (err == 0)
-		note_locked();
+		note_locked(flags);
 	return err;
 }
 
 int sf_mmap_unlock_all(void)
 {
-	int err = sf_page_call_unlock_all();
+	int err;
 
+	/* First, so that nothing is locked after the call. */
+	sf_pin_end();
+	err = sf_page_call_unlock_all();
 	if (err == 0) {
 		atomic_store_explicit(&is_locked, false, memory_order_relaxed);
-		sf_pin_end();
+		atomic_store_explicit(&locks_new, false, memory_order_relaxed);
 	}
 	return err;
 }

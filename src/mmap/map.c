@@ -10,6 +10,7 @@
 #include "mmap/rescue.h"
 #include "os/limit.h"
 #include "os/signals.h"
+#include "vm/pin.h"
 
 /* Few, and the kernel then judges whether there is enough memory. */
 #define MAX_LEN ((size_t)1 << 30)
@@ -91,10 +92,22 @@ void sf_mmap_adopt(uintptr_t addr, size_t len)
 	sf_space_unlock();
 }
 
+/* EAGAIN: more than may be locked, of which some may be free memory of ours. */
+static long call_kernel(uintptr_t addr, size_t len, int prot, int flags, int fd,
+			off_t off)
+{
+	long result = sf_page_call_map(addr, len, prot, flags, fd, off);
+
+	if (result != -EAGAIN || !sf_mmap_locks_all())
+		return result;
+	sf_pin_trim();
+	return sf_page_call_map(addr, len, prot, flags, fd, off);
+}
+
 static long map_by_kernel(uintptr_t addr, size_t len, int prot, int flags,
 			  int fd, off_t off)
 {
-	long result = sf_page_call_map(addr, len, prot, flags, fd, off);
+	long result = call_kernel(addr, len, prot, flags, fd, off);
 
 	sf_mmap_count(SF_MMAP_PASSED, 1);
 	if (!sf_page_is_error(result))
@@ -108,7 +121,7 @@ long sf_mmap_map(uintptr_t addr, size_t len, int prot, int flags, int fd,
 	uintptr_t out;
 
 	if (SF_UNLIKELY(!sf_mmap_is_on()))
-		return sf_page_call_map(addr, len, prot, flags, fd, off);
+		return call_kernel(addr, len, prot, flags, fd, off);
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 &&
 	    sf_space_is_range(addr, len))
 		return sf_mmap_map_fixed(addr, len, prot, flags, fd, off);

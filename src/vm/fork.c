@@ -6,6 +6,7 @@
 
 #include "os/lock.h"
 #include "vm/keep.h"
+#include "vm/pin.h"
 #include "vm/region.h"
 #include "vm/state.h"
 
@@ -173,6 +174,8 @@ static void child_as_is(void)
 
 static void child(void)
 {
+	if (sf_pin_is_on())
+		sf_pin_end();
 	if (mine.nr == 0)
 		return;
 	if (mine.nr > 1 || mine.as_is) {

@@ -9,6 +9,13 @@
 #include "os/sys.h"
 #include "vm/state.h"
 
+/* Newer than the oldest headers we build with. */
+#define SF_MADV_POPULATE_WRITE 23
+#define SF_MADV_COLD	       20
+
+/* Runs of a region, each of which takes up to two mappings when locked alone. */
+#define MAX_RUNS 256
+
 static _Atomic bool is_on;
 static _Atomic unsigned lock_flags;
 static _Atomic long locked_pid;
@@ -20,11 +27,6 @@ bool sf_pin_is_on(void)
 	return SF_UNLIKELY(atomic_load_explicit(&is_on, memory_order_relaxed));
 }
 
-size_t sf_pin_first(void)
-{
-	return sf_pin_is_on() ? 0 : SF_NOT_PINNED;
-}
-
 static long get_pid(void)
 {
 	return sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
@@ -32,7 +34,19 @@ static long get_pid(void)
 
 static void set_pinned(struct sf_region *region, size_t pinned)
 {
+	atomic_store_explicit(&region->pin_refused, SIZE_MAX,
+			      memory_order_relaxed);
+	atomic_store_explicit(&region->pin_reached, pinned,
+			      memory_order_relaxed);
 	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
+}
+
+/* Where sf_pin_future() did not see the region yet, is_on is seen here. */
+void sf_pin_opened(struct sf_region *region)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (sf_pin_is_on())
+		set_pinned(region, 0);
 }
 
 /* Handlers may make calls that need the region, too; callers may hold locks. */
@@ -129,53 +143,88 @@ static size_t next_run(struct sf_region *region, size_t *first, size_t end)
 	return stop;
 }
 
-/* Each mapping of a range by itself: one may have no access. */
-static void lock_mappings(uintptr_t addr, uintptr_t end, unsigned flags)
+/* What is done to each run of pages that are in use. */
+struct visit {
+	struct sf_region *region;
+	size_t end;
+	int (*run)(const struct sf_region *region, size_t first, size_t nr,
+		   unsigned flags);
+	unsigned flags;
+	size_t nr_left; /* of runs */
+};
+
+static void visit_runs(struct visit *visit, size_t first, size_t end)
 {
-	struct sf_mapping mapping;
+	while (first < end && visit->nr_left > 0) {
+		size_t stop = next_run(visit->region, &first, end);
 
-	while (addr < end && sf_maps_find(addr, &mapping) == 0) {
-		uintptr_t stop = sf_min(end, mapping.end);
-
-		sf_page_call_lock(addr, stop - addr, flags);
-		addr = stop;
+		if (first < stop) {
+			(void)visit->run(visit->region, first, stop - first,
+					 visit->flags);
+			visit->nr_left--;
+		}
+		first = stop;
 	}
+}
+
+static void visit_mapping(const struct sf_mapping *mapping, void *arg)
+{
+	struct visit *visit = arg;
+	const struct sf_region *region = visit->region;
+	uintptr_t start = sf_max(mapping->start, region->base);
+	uintptr_t end = sf_min(mapping->end,
+			       sf_region_addr(region, visit->end));
+
+	if (start < end)
+		visit_runs(visit, sf_region_page(region, start),
+			   sf_region_page(region, end));
 }
 
 /*
  * The kernel reads in what it locks up to the first page that it can't: a
- * marker, or one without access. So ask for each run.
+ * marker, or a mapping without access. So ask for each run, and cut runs where
+ * mappings end.
  */
-static void lock_runs(struct sf_region *region, size_t end, unsigned flags)
+static void visit_region(struct visit *visit)
 {
-	size_t first = 0;
+	if (sf_maps_each(visit_mapping, visit) != 0)
+		visit_runs(visit, 0, visit->end);
+}
 
-	while (first < end) {
-		size_t stop = next_run(region, &first, end);
-
-		if (first < stop &&
-		    lock_pages(region, first, stop - first, flags) == -ENOMEM)
-			lock_mappings(sf_region_addr(region, first),
-				      sf_region_addr(region, stop), flags);
-		first = stop;
-	}
+/* An error on kernels before 5.14. */
+static int populate_pages(const struct sf_region *region, size_t first,
+			  size_t nr, unsigned flags)
+{
+	(void)flags;
+	return sf_page_call_advise(sf_region_addr(region, first),
+				   nr << sf_page_shift, SF_MADV_POPULATE_WRITE);
 }
 
 static void lock_region(struct sf_region *region, unsigned flags)
 {
 	size_t end = lockable_end(region, used_end(region));
+	struct visit visit = { .region = region,
+			       .end = end,
+			       .run = lock_pages,
+			       .flags = flags,
+			       .nr_left = SIZE_MAX };
 
 	/* First without reading in, so that a limit is told from that. */
 	if (lock_pages(region, 0, end, SF_MLOCK_ONFAULT) == 0) {
-		if (flags == SF_MLOCK_ONFAULT)
+		if (flags == SF_MLOCK_ONFAULT ||
+		    lock_pages(region, 0, end, flags) == 0)
 			return;
-		lock_pages(region, 0, end, flags);
 	} else if (lock_pages(region, 0, frontier_of(region),
 			      SF_MLOCK_ONFAULT) == 0) {
-		/* All of it takes no further mapping. */
-		return;
+		/* All of it takes no further mapping; what is kept ahead... */
+		if (flags == SF_MLOCK_ONFAULT)
+			return;
+		/* ...shall not be read in. */
+		visit.run = populate_pages;
+	} else {
+		visit.nr_left = MAX_RUNS;
 	}
-	lock_runs(region, end, flags);
+	visit_region(&visit);
 }
 
 static size_t region_len(struct sf_region *region)
@@ -215,6 +264,11 @@ void sf_pin_current(unsigned flags)
 			lock_region(region_at(i), flags);
 }
 
+static void start(struct sf_region *region)
+{
+	set_pinned(region, lockable_end(region, used_end(region)));
+}
+
 void sf_pin_future(unsigned flags)
 {
 	size_t nr;
@@ -222,10 +276,12 @@ void sf_pin_future(unsigned flags)
 	atomic_store_explicit(&lock_flags, flags, memory_order_relaxed);
 	atomic_store_explicit(&locked_pid, get_pid(), memory_order_relaxed);
 	atomic_store_explicit(&is_on, true, memory_order_relaxed);
+	/* Either we see a new region here, or sf_pin_opened() sees is_on. */
+	atomic_thread_fence(memory_order_seq_cst);
 	nr = sf_state_nr_regions();
 	for (size_t i = 0; i < nr; i++)
 		if (region_at(i) != NULL)
-			set_pinned(region_at(i), used_end(region_at(i)));
+			start(region_at(i));
 }
 
 void sf_pin_end(void)
@@ -237,39 +293,132 @@ void sf_pin_end(void)
 		set_pinned(sf_state_region(i), SF_NOT_PINNED);
 }
 
-void sf_pin_more(struct sf_region *region, size_t end)
+/* Nothing is in a child of a raw clone(), which has not been told. */
+static bool is_locking(void)
+{
+	return sf_pin_is_on() &&
+	       atomic_load_explicit(&locked_pid, memory_order_relaxed) ==
+		       get_pid();
+}
+
+/* By advice that locked memory does not take; before 5.4 none does. */
+static bool is_locked(const struct sf_region *region, size_t page)
+{
+	return sf_page_call_advise(sf_region_addr(region, page), sf_page_size,
+				   SF_MADV_COLD) == -EINVAL;
+}
+
+/* Whether they are locked; what can't be read in is, too. */
+static bool lock_new(struct sf_region *region, size_t first, size_t end)
 {
 	unsigned flags = atomic_load_explicit(&lock_flags,
 					      memory_order_relaxed);
+	bool ok = lock_pages(region, first, end - first, flags) == 0 ||
+		  is_locked(region, end - 1);
+
+	/* Perhaps munlockall() came first. */
+	if (!sf_pin_is_on())
+		sf_page_unlock(sf_region_addr(region, first),
+			       (end - first) << sf_page_shift);
+	return ok;
+}
+
+/* Move it from first to end, unless another thread has. */
+static bool move(_Atomic size_t *frontier, size_t first, size_t end)
+{
+	return atomic_compare_exchange_strong_explicit(frontier, &first, end,
+						       memory_order_relaxed,
+						       memory_order_relaxed);
+}
+
+/*
+ * Lock from a frontier to `end`, and move it. False where that is refused; true
+ * also where another thread was faster.
+ */
+static bool lock_from(struct sf_region *region, _Atomic size_t *frontier,
+		      size_t end, size_t *first)
+{
+	do
+		*first = atomic_load_explicit(frontier, memory_order_relaxed);
+	while (*first < end && !move(frontier, *first, end));
+	return *first >= end || lock_new(region, *first, end);
+}
+
+/*
+ * What is refused is passed over, so that it is not tried each time, and what
+ * comes behind it can be locked; but fewer pages of it may be had later.
+ */
+void sf_pin_more(struct sf_region *region, size_t end)
+{
+	size_t refused = atomic_load_explicit(&region->pin_refused,
+					      memory_order_relaxed);
+	size_t reached = atomic_load_explicit(&region->pin_reached,
+					      memory_order_relaxed);
 	size_t first;
 
-	/* In a child nothing is locked, though it may not have been told. */
 	if (region->kind == SF_REGION_VIEW ||
-	    atomic_load_explicit(&locked_pid, memory_order_relaxed) !=
-		    get_pid())
+	    (refused <= end && end <= reached) || !is_locking())
 		return;
 	end = lockable_end(region, end);
-	/* Also where it is refused: so nothing is tried twice. */
-	first = atomic_load_explicit(&region->pinned, memory_order_relaxed);
-	while (first < end &&
-	       !atomic_compare_exchange_weak_explicit(&region->pinned, &first,
-						      end, memory_order_relaxed,
-						      memory_order_relaxed))
-		;
-	if (first < end)
-		(void)lock_pages(region, first, end - first, flags);
+	if (end > reached) {
+		if (lock_from(region, &region->pin_reached, end, &first)) {
+			/* Not where pages before it were passed over. */
+			if (first < end)
+				move(&region->pinned, first, end);
+			return;
+		}
+	} else {
+		if (lock_from(region, &region->pinned, end, &first))
+			return;
+		move(&region->pinned, end, first);
+	}
+	atomic_store_explicit(&region->pin_refused, sf_min(refused, end),
+			      memory_order_relaxed);
 }
 
 /* The first lock is read in up to the guard, so the second is for the rest. */
-void sf_pin_run(struct sf_region *region, size_t first, size_t nr)
+void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr)
 {
-	size_t end = lockable_end(region, first + nr);
+	size_t end;
 
-	if (!sf_pin_is_on())
+	if (!is_locking())
 		return;
+	end = lockable_end(region, first + nr);
 	sf_pin_follow(region, first + nr);
 	if (first < end)
-		(void)lock_pages(region, first, end - first,
-				 atomic_load_explicit(&lock_flags,
-						      memory_order_relaxed));
+		(void)lock_new(region, first, end);
+}
+
+/* Take the frontier of the lock back to what is in use. */
+static void trim_region(struct sf_region *region)
+{
+	uint64_t signals = begin(region);
+	size_t first = sf_min(used_end_locked(region), region->frontier - 1);
+	size_t end = atomic_load_explicit(&region->pin_reached,
+					  memory_order_relaxed);
+	bool trims = end != SF_NOT_PINNED && first < end;
+
+	if (trims)
+		set_pinned(region, first);
+	finish(region, signals);
+	if (!trims)
+		return;
+	sf_page_unlock(sf_region_addr(region, first), (end - first)
+							      << sf_page_shift);
+	/* What was handed out and locked meanwhile is again. */
+	end = atomic_load_explicit(&region->pin_reached, memory_order_relaxed);
+	if (first < end && end != SF_NOT_PINNED)
+		(void)lock_new(region, first, end);
+}
+
+void sf_pin_trim(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	/* A handler may have interrupted who holds a region's lock. */
+	if (sf_lock_depth > 0)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		if (region_at(i) != NULL)
+			trim_region(region_at(i));
 }

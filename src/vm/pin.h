@@ -11,7 +11,8 @@
  * spare mapping.
  *
  * Locking is a best effort: what RLIMIT_MEMLOCK does not allow is handed out
- * all the same.
+ * all the same. That is passed over: `pinned` stays below, and `pin_reached`
+ * goes on; both are the same where nothing was refused.
  */
 #ifndef SF_VM_PIN_H
 #define SF_VM_PIN_H
@@ -24,8 +25,8 @@
 /* Whether what is handed out from now on is to be locked. */
 bool sf_pin_is_on(void);
 
-/* Where the lock of a new region ends: SF_NOT_PINNED, or 0. */
-size_t sf_pin_first(void);
+/* A region was opened, and all can see it. */
+void sf_pin_opened(struct sf_region *region);
 
 /* Bytes in use in all regions but those of views: what is to be locked. */
 size_t sf_pin_len(void);
@@ -39,11 +40,19 @@ void sf_pin_future(unsigned flags);
 /* No longer; it takes no lock off. */
 void sf_pin_end(void);
 
-/* Pages up to `end` were handed out. Called without locks. */
+/*
+ * Take the lock off what is free at the end of each region, while it is on.
+ * Does nothing in a handler that interrupted the library.
+ */
+void sf_pin_trim(void);
+
+/* Pages up to `end` were handed out. Called without the region's locks. */
 void sf_pin_more(struct sf_region *region, size_t end);
 
-/* The same of a run of them that was kept out, as a guard lies before it. */
-void sf_pin_run(struct sf_region *region, size_t first, size_t nr);
+/* The same of a run of them, by itself. */
+void sf_pin_lock_run(struct sf_region *region, size_t first, size_t nr);
+
+/* Programs that lock nothing pay for these no more than a load. */
 
 static inline void sf_pin_follow(struct sf_region *region, size_t end)
 {
@@ -51,6 +60,16 @@ static inline void sf_pin_follow(struct sf_region *region, size_t end)
 	if (SF_UNLIKELY(end > atomic_load_explicit(&region->pinned,
 						   memory_order_relaxed)))
 		sf_pin_more(region, end);
+}
+
+/* For a run that was kept out, as a guard lies before it. */
+static inline void sf_pin_run(struct sf_region *region, size_t first, size_t nr)
+{
+	/* Relaxed: a hint. */
+	if (SF_UNLIKELY(atomic_load_explicit(&region->pinned,
+					     memory_order_relaxed) !=
+			SF_NOT_PINNED))
+		sf_pin_lock_run(region, first, nr);
 }
 
 #endif

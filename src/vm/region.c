@@ -87,7 +87,7 @@ static void set_up(struct sf_region *region, enum sf_region_kind kind,
 		.len = reservation_len(nr_leaf),
 		.metadata = start + sf_page_size,
 		.nr_pages = nr_leaf * SF_LEAF_PAGES,
-		.pinned = sf_pin_first(),
+		.pinned = SF_NOT_PINNED,
 	};
 	region->base = sf_align_up(region->metadata +
 					   metadata_max_len(nr_leaf) +

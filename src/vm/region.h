@@ -73,6 +73,12 @@ struct sf_region {
 
 	/* Pages below are locked, and those handed out will be, see pin.h. */
 	_Atomic size_t pinned;
+
+	/* Where that would be without a limit. */
+	_Atomic size_t pin_reached;
+
+	/* The least end that the limit did not allow, else SIZE_MAX. */
+	_Atomic size_t pin_refused;
 };
 
 /*

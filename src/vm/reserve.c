@@ -8,6 +8,7 @@
 
 #include "os/page.h"
 #include "vm/pin.h"
+#include "vm/state.h"
 
 /* Newer than the oldest headers we build with. */
 #define SF_MREMAP_DONTUNMAP 4
@@ -17,7 +18,7 @@ static struct {
 	_Atomic size_t len;	 /* 0: not ready */
 } reserved[SF_MAX_RESERVED];
 
-/* Relaxed, all: what another thread reserves meanwhile may be missed. */
+/* Mostly relaxed: what another thread reserves meanwhile may be missed. */
 
 static void note(uintptr_t start, size_t len)
 {
@@ -28,8 +29,9 @@ static void note(uintptr_t start, size_t len)
 			    &reserved[i].start, &expected, start,
 			    memory_order_relaxed, memory_order_relaxed))
 			continue;
+		/* Release: with it, start is seen. */
 		atomic_store_explicit(&reserved[i].len, len,
-				      memory_order_relaxed);
+				      memory_order_release);
 		return;
 	}
 }
@@ -48,27 +50,37 @@ static void forget(uintptr_t start)
 	}
 }
 
+/* The i-th, or 0 where there is none: a place may be given to another. */
 static size_t get(size_t i, uintptr_t *start)
 {
-	*start = atomic_load_explicit(&reserved[i].start, memory_order_relaxed);
-	return atomic_load_explicit(&reserved[i].len, memory_order_relaxed);
+	size_t len;
+
+	/* Acquire: start is no older than len, and not newer. */
+	do {
+		len = atomic_load_explicit(&reserved[i].len,
+					   memory_order_acquire);
+		*start = atomic_load_explicit(&reserved[i].start,
+					      memory_order_acquire);
+	} while (len !=
+		 atomic_load_explicit(&reserved[i].len, memory_order_relaxed));
+	return *start != 0 ? len : 0;
 }
 
-/* A copy of the last page of what is reserved is unlocked as that is (5.7). */
+/*
+ * The last page of a region is unlocked as all that is reserved, and has no
+ * contents that a move would take away (5.7).
+ */
 static long copy_page(void)
 {
-	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
-		uintptr_t at;
-		size_t len = get(i, &at);
-		long result;
+	size_t nr = sf_state_nr_regions();
 
-		if (len == 0)
-			continue;
-		result = sf_page_call_remap(at + len - sf_page_size,
-					    sf_page_size, sf_page_size,
-					    MREMAP_MAYMOVE |
-						    SF_MREMAP_DONTUNMAP,
-					    0);
+	for (size_t i = 0; i < nr; i++) {
+		const struct sf_region *region = sf_state_region(i);
+		long result = sf_page_call_remap(
+			region->start + region->len - sf_page_size,
+			sf_page_size, sf_page_size,
+			MREMAP_MAYMOVE | SF_MREMAP_DONTUNMAP, 0);
+
 		if (!sf_page_is_error(result))
 			return result;
 	}

@@ -13,6 +13,7 @@
 #include "os/probe.h"
 #include "vm/fork.h"
 #include "vm/keep.h"
+#include "vm/pin.h"
 
 static struct sf_lock lock;
 static struct sf_region regions[SF_MAX_REGIONS];
@@ -65,10 +66,11 @@ static int add_region(enum sf_region_kind kind, size_t nr_pages)
 	if (nr == SF_MAX_REGIONS)
 		return -ENOMEM;
 	err = sf_region_open(&regions[nr], kind, nr_pages);
-	if (err == 0)
-		atomic_store_explicit(&nr_regions, nr + 1,
-				      memory_order_release);
-	return err;
+	if (err != 0)
+		return err;
+	atomic_store_explicit(&nr_regions, nr + 1, memory_order_release);
+	sf_pin_opened(&regions[nr]);
+	return 0;
 }
 
 int sf_state_add_region(enum sf_region_kind kind, size_t nr_pages, size_t seen)

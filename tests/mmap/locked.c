@@ -4,6 +4,8 @@
  * RLIMIT_MEMLOCK goes: no reservation of surefree's and nothing that is only
  * kept ready is locked, made resident, or counted.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,14 +112,168 @@ static void what_comes_is_locked(void)
 	CHECK_EQ(test_in_child(lock_future, &future), 0);
 }
 
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static int lock_less_than_refused(void *arg)
+{
+	char *volatile refused;
+	char *volatile block;
+	size_t before;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	refused = malloc(LIMIT_LEN); /* NULL with Linux alone */
+	before = test_status("VmLck");
+	block = malloc(BLOCK_LEN);
+	if (CHECK(block != NULL))
+		CHECK(test_status("VmLck") >= before + BLOCK_LEN - test_page());
+	free(refused);
+	before = test_status("VmLck");
+	block = malloc(BLOCK_LEN);
+	if (CHECK(block != NULL))
+		CHECK(test_status("VmLck") >= before + BLOCK_LEN - test_page());
+	return 0;
+}
+
+static void less_is_locked_after_more_was_refused(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_less_than_refused, NULL), 0);
+}
+
+/* A block and a map are together more than may be locked. */
+static int lock_after_release(void *arg)
+{
+	size_t len = LIMIT_LEN / 16 * 7;
+	char *volatile block;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	block = malloc(len);
+	CHECK(block != NULL);
+	free(block);
+	CHECK(mmap(NULL, len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	return 0;
+}
+
+static void what_was_released_does_not_count(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_after_release, NULL), 0);
+}
+
+/* /proc/self/maps can't be opened; rights are given up then. */
+static int lock_without_list(void *arg)
+{
+	struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	(void)arg;
+	if (!CHECK_OK(getrlimit(RLIMIT_NOFILE, &files)))
+		return 0;
+	none.rlim_max = files.rlim_max;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+	CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE));
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &files));
+	if (!be_ordinary())
+		return 0;
+	CHECK(test_status("VmLck") < LIMIT_LEN - BLOCK_LEN);
+	CHECK(mmap(NULL, BLOCK_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0) != MAP_FAILED);
+	return 0;
+}
+
+static void without_a_list_of_mappings_too(void)
+{
+	if (geteuid() != 0)
+		test_skip("only root may lock what it can't tell apart");
+	else if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_without_list, NULL), 0);
+}
+
+static int lock_twice(void *arg)
+{
+	size_t before;
+
+	(void)arg;
+	if (!be_ordinary() || !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)) ||
+	    !CHECK_OK(mlockall(MCL_CURRENT)))
+		return 0;
+	before = test_status("VmLck");
+	CHECK(before > 0);
+	CHECK(mmap(NULL, BLOCK_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0) != MAP_FAILED);
+	CHECK_EQ(test_status("VmLck"), before);
+	return 0;
+}
+
+static void the_last_call_says_what_comes(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_twice, NULL), 0);
+}
+
+/* Blocks beyond what was in use. */
+static void *hand_out(void *arg)
+{
+	void *volatile blocks[64];
+
+	for (size_t i = 0; i < TEST_COUNT(blocks); i++)
+		blocks[i] = malloc(BLOCK_LEN / 16);
+	for (size_t i = 0; i < TEST_COUNT(blocks); i++)
+		free(blocks[i]);
+	return arg;
+}
+
+static int unlock_meanwhile(void *arg)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+
+	(void)arg;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, BLOCK_LEN);
+	if (!be_ordinary())
+		return 0;
+	for (int i = 0; i < 100; i++) {
+		CHECK_OK(mlockall(MCL_FUTURE));
+		if (!CHECK_EQ(pthread_create(&thread, &small, hand_out, NULL),
+			      0))
+			return 0;
+		for (int j = 0; j < i; j++)
+			sched_yield();
+		CHECK_OK(munlockall());
+		pthread_join(thread, NULL);
+		CHECK_EQ(test_status("VmLck"), 0);
+	}
+	return 0;
+}
+
+static void nothing_is_locked_after_unlocking(void)
+{
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(unlock_meanwhile, NULL), 0);
+}
+
 /* What the parent locked is not in the child. */
 static int use_memory(void *arg)
 {
 	char *block = malloc(BLOCK_LEN);
+	pthread_t thread;
 
 	(void)arg;
 	CHECK(block != NULL);
 	CHECK_EQ(test_status("VmLck"), 0);
+	/* Its stack may stay, for the next one. */
+	if (CHECK_EQ(pthread_create(&thread, NULL, nothing, NULL), 0) &&
+	    CHECK_EQ(pthread_join(thread, NULL), 0))
+		CHECK_EQ(test_status("VmLck"), 0);
 	free(block);
 	return 0;
 }
@@ -167,6 +323,42 @@ static void unlocking_leaves_no_mappings(void)
 {
 	if (limit_locked(LIMIT_LEN))
 		CHECK_EQ(test_in_child(lock_often, NULL), 0);
+}
+
+/* Pages in use far apart: all that lies between is more than may be locked. */
+static int lock_scattered(void *arg)
+{
+	static char *maps[1200];
+	size_t page = test_page();
+	long before;
+
+	(void)arg;
+	if (!be_ordinary())
+		return 0;
+	for (int i = 0; i < 1200; i++) {
+		maps[i] = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (!CHECK(maps[i] != MAP_FAILED))
+			return 0;
+		*maps[i] = 1;
+	}
+	for (int i = 0; i < 1200; i++)
+		CHECK_OK(munmap(maps[i] + page, 3 * page));
+	before = test_mappings();
+	CHECK_OK(mlockall(MCL_CURRENT));
+	CHECK(test_mappings() <= before + 2 * 256 + SLACK);
+	CHECK(test_status("VmLck") >= 256 * page);
+	CHECK_OK(munlockall());
+	CHECK(test_mappings() <= before + SLACK);
+	return 0;
+}
+
+static void scattered_pages_take_few_mappings(void)
+{
+	if (test_page() > 4096)
+		test_skip("so many pages are more than the limit");
+	else if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(lock_scattered, NULL), 0);
 }
 
 /* More than the first region has room for, and more than may be locked. */
@@ -278,8 +470,18 @@ static void what_is_moved_away_is_not_locked(void)
 static const struct test tests[] = {
 	{ "what is there is locked", what_is_there_is_locked },
 	{ "what comes is locked", what_comes_is_locked },
+	{ "less is locked after more was refused",
+	  less_is_locked_after_more_was_refused },
+	{ "what was released does not count",
+	  what_was_released_does_not_count },
+	{ "without a list of mappings, too", without_a_list_of_mappings_too },
+	{ "the last call says what comes", the_last_call_says_what_comes },
+	{ "nothing is locked after unlocking",
+	  nothing_is_locked_after_unlocking },
 	{ "children have no locks", children_have_no_locks },
 	{ "unlocking leaves no mappings", unlocking_leaves_no_mappings },
+	{ "scattered pages take few mappings",
+	  scattered_pages_take_few_mappings },
 	{ "further regions are not locked", further_regions_are_not_locked },
 	{ "at the limit of mappings, too", at_the_limit_of_mappings_too },
 	{ "what is moved away is not locked",
