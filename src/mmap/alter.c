@@ -10,6 +10,7 @@
 #include "mmap/ranges.h"
 #include "os/maps.h"
 #include "vm/account.h"
+#include "vm/pin.h"
 #include "vm/state.h"
 
 /* Newer than the oldest headers we build with. */
@@ -105,10 +106,10 @@ static int renew(uintptr_t addr, size_t len, bool is_hole)
 		return err;
 	sf_page_set_huge(addr, len, false);
 	/* After mlockall() they are locked and resident, but not in use. */
-	if (sf_mmap_locks_all()) {
+	if (sf_pin_is_on())
 		sf_page_unlock(addr, len);
+	if (sf_mmap_locks_all())
 		discard(addr, len);
-	}
 	return 0;
 }
 
@@ -347,7 +348,8 @@ static size_t first_part(const struct sf_extent *extent, int err)
 	struct sf_mapping mapping = { 0 };
 	int found = err == -EEXIST ? err : sf_maps_find(addr, &mapping);
 
-	if (found != 0 && found != -ENOENT)
+	/* -ENOENT without a mapping: there may be no /proc. */
+	if (found != 0 && (found != -ENOENT || mapping.end == 0))
 		return extent->nr / 2;
 	if (found == 0)
 		end = sf_min(end, mapping.end);

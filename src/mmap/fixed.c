@@ -123,7 +123,7 @@ static int claim_extent(const struct sf_extent *extent, unsigned kinds)
 
 		if (err == -EEXIST && nr_waits < MAX_WAITS &&
 		    nr_idle < MAX_IDLE) {
-			nr_idle += !busy;
+			nr_idle += !busy && nr_waits >= NR_YIELDS;
 			wait_for_others(nr_waits++);
 			continue;
 		}

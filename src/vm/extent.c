@@ -312,8 +312,11 @@ static void pin(const struct sf_extent *extent, const struct todo *todo)
 
 	if (SF_LIKELY(!sf_region_is_pinned(region)))
 		return;
-	/* What was locked before was read in, but where a marker was. */
-	if (todo->nr_marked > 0 ||
+	/*
+	 * What was locked before is so still, but where a marker was, and among
+	 * maps, where pages were replaced by others that are not.
+	 */
+	if (todo->nr_marked > 0 || region->kind == SF_REGION_MAP ||
 	    extent->first + extent->nr >
 		    atomic_load_explicit(&region->pinned, memory_order_relaxed))
 		sf_pin_run(region, extent->first, extent->nr);

@@ -41,12 +41,25 @@ static void set_pinned(struct sf_region *region, size_t pinned)
 	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
 }
 
+/*
+ * The same for a region whose lock is to follow from `pinned`, unless
+ * sf_pin_end() is meanwhile: one of both sees what the other stores.
+ */
+static void follow_from(struct sf_region *region, size_t pinned, size_t reached)
+{
+	set_pinned(region, reached);
+	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!sf_pin_is_on())
+		set_pinned(region, SF_NOT_PINNED);
+}
+
 /* Where sf_pin_future() did not see the region yet, is_on is seen here. */
 void sf_pin_opened(struct sf_region *region)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (sf_pin_is_on())
-		set_pinned(region, 0);
+	if (sf_pin_is_on() && region->kind != SF_REGION_VIEW)
+		follow_from(region, 0, 0);
 }
 
 /* Handlers may make calls that need the region, too; callers may hold locks. */
@@ -289,6 +302,7 @@ void sf_pin_end(void)
 	size_t nr = sf_state_nr_regions();
 
 	atomic_store_explicit(&is_on, false, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
 	for (size_t i = 0; i < nr; i++)
 		set_pinned(sf_state_region(i), SF_NOT_PINNED);
 }
@@ -396,10 +410,13 @@ static void trim_region(struct sf_region *region)
 	size_t first = sf_min(used_end_locked(region), region->frontier - 1);
 	size_t end = atomic_load_explicit(&region->pin_reached,
 					  memory_order_relaxed);
+	size_t pinned = atomic_load_explicit(&region->pinned,
+					     memory_order_relaxed);
 	bool trims = end != SF_NOT_PINNED && first < end;
 
+	/* What was refused before stays behind the lock. */
 	if (trims)
-		set_pinned(region, first);
+		follow_from(region, sf_min(pinned, first), first);
 	finish(region, signals);
 	if (!trims)
 		return;

@@ -181,7 +181,8 @@ void sf_release(struct sf_release *release)
 {
 	if (SF_UNLIKELY(release->locked)) {
 		release_pages(release, release->addr, release->len);
-		if (release->was_locked) {
+		/* A table that this freed is not to be made anew for a mark. */
+		if (release->was_locked || release->len >= release->table_len) {
 			release->trap_skipped = release->trap;
 			return;
 		}
