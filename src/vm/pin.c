@@ -38,19 +38,19 @@ static void set_pinned(struct sf_region *region, size_t pinned)
 			      memory_order_relaxed);
 	atomic_store_explicit(&region->pin_reached, pinned,
 			      memory_order_relaxed);
-	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
+	/* In one order with is_on: see follow_from(). */
+	atomic_store(&region->pinned, pinned);
 }
 
 /*
- * The same for a region whose lock is to follow from `pinned`, unless
- * sf_pin_end() is meanwhile: one of both sees what the other stores.
+ * The same for a region whose lock is to follow from `pinned`. If sf_pin_end()
+ * is meanwhile, either that is seen here, or it stores after us.
  */
 static void follow_from(struct sf_region *region, size_t pinned, size_t reached)
 {
 	set_pinned(region, reached);
-	atomic_store_explicit(&region->pinned, pinned, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!sf_pin_is_on())
+	atomic_store(&region->pinned, pinned);
+	if (!atomic_load(&is_on))
 		set_pinned(region, SF_NOT_PINNED);
 }
 
@@ -301,8 +301,7 @@ void sf_pin_end(void)
 {
 	size_t nr = sf_state_nr_regions();
 
-	atomic_store_explicit(&is_on, false, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store(&is_on, false);
 	for (size_t i = 0; i < nr; i++)
 		set_pinned(sf_state_region(i), SF_NOT_PINNED);
 }
