@@ -51,33 +51,49 @@ void calls_free_aligned_sized(void *p, size_t align, size_t len)
 	surefree_free_aligned_sized(p, align, len);
 }
 #else
-/* Surefree's function of that name, NULL without the drop-in. */
-static void *find_surefrees(const char *name)
-{
-	void *found = calls_find(name);
-	const char *wanted = getenv("MALLOC_TESTED");
+/*
+ * Looked up once, at load: the loader has a lock, which the child of a handler
+ * that forked would find held, by a thread with another number.
+ */
+static struct {
+	void *(*malloc)(size_t len);
+	int (*stats)(struct surefree_stats *out);
+	void (*free_sized)(void *p, size_t len);
+	void (*free_aligned_sized)(void *p, size_t align, size_t len);
+} found;
 
-	if (found == NULL && wanted != NULL &&
-	    strcmp(wanted, "surefree") == 0) {
-		FAIL("the drop-in is not there: it has no %s", name);
-		_exit(1);
-	}
-	return found;
+static void look_up(const char *name, void *out)
+{
+	void *symbol = calls_find(name);
+
+	memcpy(out, &symbol, sizeof(symbol));
+}
+
+__attribute__((constructor)) static void look_all_up(void)
+{
+	look_up("surefree_malloc", &found.malloc);
+	look_up("surefree_stats", &found.stats);
+	look_up("free_sized", &found.free_sized);
+	look_up("free_aligned_sized", &found.free_aligned_sized);
 }
 
 bool calls_surefree(void)
 {
-	return find_surefrees("surefree_malloc") != NULL;
+	const char *wanted = getenv("MALLOC_TESTED");
+
+	if (found.malloc == NULL && wanted != NULL &&
+	    strcmp(wanted, "surefree") == 0) {
+		FAIL("the drop-in is not there: it has no surefree_malloc");
+		_exit(1);
+	}
+	return found.malloc != NULL;
 }
 
 bool calls_stats(struct surefree_stats *out)
 {
-	int (*fn)(struct surefree_stats *) = (int (*)(
-		struct surefree_stats *))find_surefrees("surefree_stats");
-
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
-	return fn != NULL && fn(out) == 0;
+	return calls_surefree() && found.stats(out) == 0;
 }
 
 void calls_trim(void)
@@ -87,23 +103,16 @@ void calls_trim(void)
 
 void calls_free_sized(void *p, size_t len)
 {
-	void (*fn)(void *,
-		   size_t) = (void (*)(void *, size_t))calls_find("free_sized");
-
-	if (fn != NULL)
-		fn(p, len);
+	if (found.free_sized != NULL)
+		found.free_sized(p, len);
 	else
 		free(p);
 }
 
 void calls_free_aligned_sized(void *p, size_t align, size_t len)
 {
-	void (*fn)(void *, size_t,
-		   size_t) = (void (*)(void *, size_t,
-				       size_t))calls_find("free_aligned_sized");
-
-	if (fn != NULL)
-		fn(p, align, len);
+	if (found.free_aligned_sized != NULL)
+		found.free_aligned_sized(p, align, len);
 	else
 		free(p);
 }
