@@ -22,10 +22,6 @@
 #define NR_YIELDS  100
 #define NS_A_SLEEP 1000000
 
-/* Newer than the oldest headers we build with. */
-#define SF_MADV_POPULATE_READ  22
-#define SF_MADV_POPULATE_WRITE 23
-
 /* Flags of a map that is fresh memory and nothing else. */
 #define FRESH_FLAGS                                                         \
 	(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | SF_MAP_FIXED_NOREPLACE | \

@@ -22,9 +22,6 @@
 #include "vm/pin.h"
 #include "vm/reserve.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MCL_ONFAULT 4
-
 /* Where the linker put us. */
 #define HIDDEN __attribute__((visibility("hidden")))
 extern HIDDEN const char __ehdr_start[];

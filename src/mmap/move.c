@@ -12,8 +12,6 @@
 #include "os/limit.h"
 #include "os/maps.h"
 
-#define SF_MREMAP_DONTUNMAP 4
-
 /* Enough to move a map in parts; how often to try to move one back. */
 #define MANY_SPARE 1024
 #define MAX_TRIES  64

@@ -18,8 +18,6 @@
 #include "os/sys.h"
 #include "vm/range.h"
 
-#define SF_MREMAP_DONTUNMAP 4
-
 /* Of NORESERVE memory the kernel would make so much. */
 #define MAX_LEN ((size_t)1 << 40)
 

@@ -18,7 +18,6 @@
 #include "os/sys.h"
 
 /* Newer than the oldest headers we build with. */
-#define SF_MADV_POPULATE_WRITE	23
 #define SF_MADV_DONTNEED_LOCKED 24
 #define SF_MADV_GUARD_INSTALL	102
 #define SF_MADV_GUARD_REMOVE	103

@@ -15,9 +15,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* prctl(): newer than the oldest headers we build with (5.17). */
-#define SF_PR_SET_VMA		0x53564d41
+/* Newer than the oldest headers we build with. */
+#define SF_PR_SET_VMA		0x53564d41 /* prctl(), 5.17 */
 #define SF_PR_SET_VMA_ANON_NAME 0
+#define SF_MADV_COLD		20 /* 5.4 */
+#define SF_MADV_POPULATE_READ	22 /* 5.14 */
+#define SF_MADV_POPULATE_WRITE	23
+#define SF_MREMAP_DONTUNMAP	4 /* 5.7 */
+#define SF_MLOCK_ONFAULT	1u
+#define SF_MCL_ONFAULT		4
 
 /* What mbind() is asked for; all zeros are the default policy. */
 struct sf_policy {

@@ -72,10 +72,10 @@ static bool probe_populate_write(void)
 {
 	uintptr_t page = (uintptr_t)(scratch + 2 * MAX_PAGE_SIZE);
 
-	/* MADV_POPULATE_WRITE is 23; asked here without its fallback. */
+	/* Not by sf_page_populate(), which has a fallback. */
 	return sf_page_discard(page, sf_page_size) == 0 &&
-	       sf_sys(__NR_madvise, (long)page, (long)sf_page_size, 23, 0, 0,
-		      0) == 0 &&
+	       sf_page_call_advise(page, sf_page_size,
+				   SF_MADV_POPULATE_WRITE) == 0 &&
 	       sf_page_any_resident(page, sf_page_size);
 }
 

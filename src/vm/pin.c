@@ -9,10 +9,6 @@
 #include "os/sys.h"
 #include "vm/state.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MADV_POPULATE_WRITE 23
-#define SF_MADV_COLD	       20
-
 /* Runs of a region, each of which takes up to two mappings when locked alone. */
 #define MAX_RUNS 256
 

@@ -19,9 +19,6 @@
 
 #include "vm/region.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MLOCK_ONFAULT 1u
-
 /* Whether what is handed out from now on is to be locked. */
 bool sf_pin_is_on(void);
 

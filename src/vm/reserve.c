@@ -10,9 +10,6 @@
 #include "vm/pin.h"
 #include "vm/state.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MREMAP_DONTUNMAP 4
-
 static struct {
 	_Atomic uintptr_t start; /* 0: free */
 	_Atomic size_t len;	 /* 0: not ready */
