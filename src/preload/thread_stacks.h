@@ -42,7 +42,7 @@ struct sf_thread_stack {
 	_Atomic int tid;
 };
 
-/* Have fork() leave the table in order, and all else: the handlers of all. */
+/* Have fork() leave the table in order. */
 void sf_thread_stacks_init(void);
 
 /*

@@ -28,11 +28,11 @@ static long get_pid(void)
 	return sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static void set_pinned(struct sf_region *region, size_t pinned)
+static void set_pinned(struct sf_region *region, size_t pinned, size_t reached)
 {
 	atomic_store_explicit(&region->pin_refused, SIZE_MAX,
 			      memory_order_relaxed);
-	atomic_store_explicit(&region->pin_reached, pinned,
+	atomic_store_explicit(&region->pin_reached, reached,
 			      memory_order_relaxed);
 	/* In one order with is_on: see follow_from(). */
 	atomic_store(&region->pinned, pinned);
@@ -44,10 +44,9 @@ static void set_pinned(struct sf_region *region, size_t pinned)
  */
 static void follow_from(struct sf_region *region, size_t pinned, size_t reached)
 {
-	set_pinned(region, reached);
-	atomic_store(&region->pinned, pinned);
+	set_pinned(region, pinned, reached);
 	if (!atomic_load(&is_on))
-		set_pinned(region, SF_NOT_PINNED);
+		set_pinned(region, SF_NOT_PINNED, SF_NOT_PINNED);
 }
 
 /* Where sf_pin_future() did not see the region yet, is_on is seen here. */
@@ -275,7 +274,9 @@ void sf_pin_current(unsigned flags)
 
 static void start(struct sf_region *region)
 {
-	set_pinned(region, lockable_end(region, used_end(region)));
+	size_t end = lockable_end(region, used_end(region));
+
+	set_pinned(region, end, end);
 }
 
 void sf_pin_future(unsigned flags)
@@ -299,7 +300,7 @@ void sf_pin_end(void)
 
 	atomic_store(&is_on, false);
 	for (size_t i = 0; i < nr; i++)
-		set_pinned(sf_state_region(i), SF_NOT_PINNED);
+		set_pinned(sf_state_region(i), SF_NOT_PINNED, SF_NOT_PINNED);
 }
 
 /* Nothing is in a child of a raw clone(), which has not been told. */
