@@ -9,12 +9,6 @@
 #include "mmap/rescue.h"
 #include "os/signals.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MADV_WIPEONFORK    18
-#define SF_MADV_KEEPONFORK    19
-#define SF_MADV_GUARD_INSTALL 102
-#define SF_MADV_GUARD_REMOVE  103
-
 /* What the advice alters, or 0. */
 static unsigned kind_of(int advice)
 {

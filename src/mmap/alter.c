@@ -13,10 +13,6 @@
 #include "vm/pin.h"
 #include "vm/state.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MADV_KEEPONFORK   19
-#define SF_MADV_GUARD_REMOVE 103
-
 static _Atomic unsigned kinds_used;
 
 /* Taken, not live. What is mapped in the first waits to be undone. */

@@ -7,9 +7,6 @@
 #include "mmap/space.h"
 #include "vm/state.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MAP_FIXED_NOREPLACE 0x100000
-
 /* Longer ranges are protected by a mapping: each marker takes time. */
 #define SF_MMAP_MARK_LEN ((size_t)2 << 20)
 

@@ -17,12 +17,6 @@
 #include "os/probe.h"
 #include "os/sys.h"
 
-/* Newer than the oldest headers we build with. */
-#define SF_MADV_DONTNEED_LOCKED 24
-#define SF_MADV_GUARD_INSTALL	102
-#define SF_MADV_GUARD_REMOVE	103
-#define SF_MAP_FIXED_NOREPLACE	0x100000
-
 #define RESERVED_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 size_t sf_page_size;

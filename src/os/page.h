@@ -18,9 +18,15 @@
 /* Newer than the oldest headers we build with. */
 #define SF_PR_SET_VMA		0x53564d41 /* prctl(), 5.17 */
 #define SF_PR_SET_VMA_ANON_NAME 0
+#define SF_MAP_FIXED_NOREPLACE	0x100000
+#define SF_MADV_WIPEONFORK	18
+#define SF_MADV_KEEPONFORK	19
 #define SF_MADV_COLD		20 /* 5.4 */
 #define SF_MADV_POPULATE_READ	22 /* 5.14 */
 #define SF_MADV_POPULATE_WRITE	23
+#define SF_MADV_DONTNEED_LOCKED 24  /* 5.18 */
+#define SF_MADV_GUARD_INSTALL	102 /* 6.13 */
+#define SF_MADV_GUARD_REMOVE	103
 #define SF_MREMAP_DONTUNMAP	4 /* 5.7 */
 #define SF_MLOCK_ONFAULT	1u
 #define SF_MCL_ONFAULT		4
