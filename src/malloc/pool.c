@@ -376,6 +376,7 @@ static void give(struct sf_pool *pool, size_t first, size_t nr, uint64_t used,
 {
 	struct sf_region *region = pool->region;
 	size_t used_len = nr_used << sf_page_shift;
+	size_t purged;
 
 	sf_region_lock(region);
 	region->nr_used -= nr;
@@ -387,11 +388,11 @@ static void give(struct sf_pool *pool, size_t first, size_t nr, uint64_t used,
 			retain_unlock(pool, first, nr, used, nr_used);
 			return;
 		}
-		if (purge_unlock(pool) == 0) {
-			sf_region_relock(region);
+		purged = purge_unlock(pool);
+		/* Not relocked: a fork() may have begun to freeze regions. */
+		sf_region_lock(region);
+		if (purged == 0)
 			break;
-		}
-		sf_region_relock(region);
 	}
 	release_unlock(pool, first, nr, 0);
 }
