@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Runs meson test and ends with a line "N passed, N failed, N skipped".
+# Runs meson test and ends with what the tests that failed have said, and a line
+# "N passed, N failed, N skipped".
 # usage: test.sh BUILD-DIR [ARGS OF MESON TEST...]
 set -u
 
@@ -15,6 +16,12 @@ trap 'rm -f "$log"' EXIT
 	tee "$log" | grep -v '^status [0-9]*$'
 status=$(sed -n 's/^status //p' "$log")
 
+# It was said when they failed, with the tests after them in between.
+awk '
+	/^ *[0-9]+\/[0-9]+ / || /^Summary of Failures:/ { failed = 0 }
+	/^>>> / { failed = 1; nr_lines = 0; print title }
+	failed && nr_lines++ < 40
+	{ title = $0 }' "$log"
 awk -F: '
 	/^Ok:/ || /^Expected Fail:/ { passed += $2 }
 	/^Fail:/ || /^Unexpected Pass:/ || /^Timeout:/ { failed += $2 }

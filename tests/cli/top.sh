@@ -18,6 +18,8 @@ trap '$terminal kill-server 2>/dev/null; rm -rf "$scratch" "$out" "$err"' EXIT
 limit=$(cat /proc/sys/vm/max_map_count)
 environment=
 nr_started=0
+# Another run of this test may hold one at the same time.
+own=sf-$$
 
 # One screen, as text and as JSON.
 run env -u COLUMNS -u LINES "$surefree" top --once -d 1
@@ -31,7 +33,7 @@ grep -q '^ *PID USER  *COMMAND  *MAPPINGS  *%  */MIN  *LEFT' "$out" ||
 run env COLUMNS=40 LINES=8 "$surefree" top --once -d 1
 [ "$(wc -l <"$out")" -le 7 ] || fail "more than 8 lines"
 awk 'length > 40 { exit 1 }' "$out" || fail "wider than 40 columns"
-hold_start sf-hold
+hold_start "$own"
 run "$surefree" top --json -d 1 -p "$hold_pid"
 expect_status 0 "--json"
 documented "$man/surefree-top.1"
@@ -39,7 +41,7 @@ row='d["top"]["processes"][0]'
 expect_json "[len(d['top']['processes']), ${row}['command'],
 	${row}['mappings'], ${row}['growth_per_minute'],
 	${row}['seconds_left']]" \
-	"[1, 'sf-hold', $(lines "$hold_pid"), 0.0, None]"
+	"[1, '$own', $(lines "$hold_pid"), 0.0, None]"
 counted=$(json "d['top']['no_refused'] is None")
 
 # refused STATUS PATTERN ARGS...
@@ -115,9 +117,10 @@ ends() {
 		fail "the terminal is not as it was"
 }
 
-# fits COLUMNS LINES: the screen is full and no line is cut by the terminal.
+# fits COLUMNS LINES: wait until the screen is full, from its head to its keys,
+# and no line is cut by the terminal.
 fits() {
-	screen
+	shows 'q leave  \? help'
 	awk -v n="$1" 'length > n { exit 1 }' "$out" || fail "too wide"
 	[ "$(wc -l <"$out")" -eq "$2" ] || fail "not $2 lines"
 	head -n 1 "$out" | grep -q 'processes' || fail "no head"
@@ -127,10 +130,10 @@ fits() {
 start -d 1
 fits 80 24
 shows '^ *PID USER'
-tail -n 1 "$out" | grep -q 'R reverse' || fail "the keys are cut"
+shows 'R reverse *$'
 keys '?'
 shows 'Up Down +choose a process'
-grep -q 'REFUSED  *memory calls' "$out" || fail "help is cut"
+shows 'REFUSED  *memory calls'
 keys Escape
 shows '^ *PID USER'
 
@@ -143,24 +146,24 @@ keys R g
 shows 'sort: growth$|sort: growth '
 
 # A filter, as one types it, leaves what has it.
-keys / sf-hold
-shows '^filter: sf-hold_'
+keys / "$own"
+shows "^filter: ${own}_"
 shows '1 of [0-9]* processes'
 keys Enter
-shows "^ *$hold_pid +[^ ]+ +sf-hold +$(lines "$hold_pid") "
+shows "^ *$hold_pid +[^ ]+ +$own +$(lines "$hold_pid") "
 
 # It grows, is refused memory, and both are seen.
 hold_do map 2000
 hold_do refused 7
-shows "sf-hold +$(lines "$hold_pid") +[0-9]+% +\+[0-9]+ +[0-9]+[smhd]"
+shows "$own +$(lines "$hold_pid") +[0-9]+% +\+[0-9]+ +[0-9]+[smhd]"
 if [ "$counted" = True ]; then
-	shows "sf-hold +[0-9]+ +[0-9]+% +[^ ]+ +[^ ]+ +7 "
+	shows "$own +[0-9]+ +[0-9]+% +[^ ]+ +[^ ]+ +7 "
 	keys Enter
 	shows '^refused +mmap 7'
 else
 	keys Enter
 fi
-shows "^process +$hold_pid, sf-hold"
+shows "^process +$hold_pid, $own"
 shows "^mappings +$(lines "$hold_pid") of $limit"
 shows '^growth +\+[0-9]+ a minute'
 hold_end
@@ -206,16 +209,16 @@ ends 130
 
 # A process that is close to the limit has a colour, but not with NO_COLOR.
 [ "$limit" -le 200000 ] || exit 0
-hold_start sf-hold
+hold_start "$own"
 hold_do map $((limit * 17 / 20))
 escape=$(printf '\033')
 start -p "$hold_pid"
 $terminal capture-pane -ep >"$out"
-grep -q "$escape\[.*33.*m.* sf-hold " "$out" || fail "no colour"
+grep -q "$escape\[.*33.*m.* $own " "$out" || fail "no colour"
 environment=NO_COLOR=1
 start -p "$hold_pid"
 $terminal capture-pane -ep >"$out"
-grep -q ' sf-hold ' "$out" || fail "not shown"
+grep -q " $own " "$out" || fail "not shown"
 ! grep -q "$escape\[[0-9;]*3[13]" "$out" || fail "colour with NO_COLOR"
 hold_end
 exit 0
