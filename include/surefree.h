@@ -200,7 +200,7 @@ void surefree_unmap_file(void *addr, size_t len);
  * freed twice, or a pointer that is none, gives one line on stderr and abort().
  *
  * Blocks of more than 32 KiB are ranges of pages, and when freed go back at
- * once but for what the bound on retained memory allows (option "retain", 64M
+ * once but for what the bound on retained memory allows (option "retain", 128M
  * where it is not set). Safe from any thread; not in a signal handler that
  * interrupted one of these functions. In a child of fork() all blocks are the
  * child's too.
@@ -326,7 +326,7 @@ size_t surefree_trim(size_t keep_len);
  * Set an option by name; the environment variable SUREFREE_OPTIONS sets them
  * at start as "name=value,name=value". Sizes take K, M, G and T.
  *
- *	retain=SIZE        keep at most this much released memory (64M for
+ *	retain=SIZE        keep at most this much released memory (128M for
  *	                   blocks; maps are kept only where it is set, and
  *	                   never one of more than 4 MiB)
  *	trap=on|off        trap released memory, allow guards (on)

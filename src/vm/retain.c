@@ -5,7 +5,7 @@
 #include "base/option.h"
 
 /* For malloc; ranges are retained only where the option is set. */
-#define DEFAULT_LEN ((size_t)64 << 20)
+#define DEFAULT_LEN ((size_t)128 << 20)
 
 static _Atomic size_t now_len;
 static _Atomic size_t peak_len;

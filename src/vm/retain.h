@@ -10,7 +10,7 @@
 
 #include "base/compiler.h"
 
-/* The option, or its default of 64 MiB; ranges are kept only if it is set. */
+/* The option, or its default of 128 MiB; ranges are kept only if it is set. */
 size_t sf_retain_bound(void);
 
 /* Count len bytes as retained; false when that would exceed the bound. */

@@ -24,7 +24,7 @@
 #define PLENTY LONG_MAX
 
 /* The default of the option "retain". */
-#define RETAIN_DEFAULT (64 * MIB)
+#define RETAIN_DEFAULT (128 * MIB)
 
 /*
  * Run this program again, in a new process whose malloc has done nothing yet,
