@@ -51,6 +51,7 @@ int sf_headers_reserve(struct sf_pool *pool)
 		return err;
 	sf_page_set_huge(start, len, false);
 	pool->slabs = (struct sf_slab *)(start + below);
+	pool->max_units = max_units(pool);
 	return 0;
 }
 
@@ -65,6 +66,36 @@ static void note_first(struct sf_pool *pool)
 	if (sf_pool_first.slabs == pool->slabs)
 		atomic_store_explicit(&sf_pool_first.len, sf_pool_len(pool),
 				      memory_order_relaxed);
+}
+
+static void forget(struct sf_pool *pool)
+{
+	struct sf_region *region = pool->region;
+	size_t len;
+
+	/* With it nobody takes pages of the others. */
+	sf_region_lock(region);
+	len = sf_align_up(region->frontier << sf_page_shift, SF_SLAB_LEN);
+	if (len < sf_pool_len(pool)) {
+		atomic_store_explicit(&pool->len, len, memory_order_relaxed);
+		note_first(pool);
+	}
+	sf_region_unlock(region);
+}
+
+void sf_headers_cut(struct sf_pool *pool)
+{
+	uintptr_t middle = (uintptr_t)pool->slabs;
+	size_t old = pool->max_units;
+	/* Those that are accessible may be read. */
+	size_t now = sf_max(max_units(pool), pool->nr_ready);
+
+	forget(pool);
+	if (now >= old)
+		return;
+	pool->max_units = now;
+	sf_reserve_cut(middle - marks_len(old), middle + headers_len(old),
+		       middle - marks_len(now), middle + headers_len(now));
 }
 
 /* Where this fails half-way the marks are accessible, and are so again. */
@@ -92,6 +123,7 @@ int sf_headers_grow(struct sf_pool *pool, size_t end)
 	if (nr > nr_units(pool)) {
 		err = commit(pool, nr_units(pool), nr);
 		if (err == 0) {
+			pool->nr_ready = sf_max(pool->nr_ready, nr);
 			atomic_store_explicit(&pool->len, nr << SF_UNIT_SHIFT,
 					      memory_order_relaxed);
 			note_first(pool);

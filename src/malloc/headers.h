@@ -5,12 +5,13 @@
  *
  *	| reserved | <- marks, 1 KiB a unit | headers, 512 bytes -> | reserved |
  *
- * Three mappings for life. Headers stay once they were used. Marks are given
- * back to the kernel: a page of them belongs to as many units as a word of the
- * region's tree has bits for. When all these pages are free and hold no old
- * contents they are taken for the moment, so that no slab is opened there, and
- * the page of marks is discarded. A bit for each word, in the tree's leaf, says
- * that a slab was opened there since: large blocks have no marks to give back.
+ * Three mappings for life, or fewer where the region was cut. Headers stay once
+ *they were used. Marks are given back to the kernel: a page of them belongs to
+ *as many units as a word of the region's tree has bits for. When all these
+ *pages are free and hold no old contents they are taken for the moment, so that
+ *no slab is opened there, and the page of marks is discarded. A bit for each
+ *word, in the tree's leaf, says that a slab was opened there since: large
+ *blocks have no marks to give back.
  */
 #ifndef SF_MALLOC_HEADERS_H
 #define SF_MALLOC_HEADERS_H
@@ -22,6 +23,12 @@
 
 /* Reserve them for a pool that has none. 0 or -errno. */
 int sf_headers_reserve(struct sf_pool *pool);
+
+/*
+ * The region was cut: look up no more units than it has, and give back the
+ * address space of the others. Under the pool's lock.
+ */
+void sf_headers_cut(struct sf_pool *pool);
 
 /* Make those of all units below page `end` accessible. 0 or -errno. */
 int sf_headers_grow(struct sf_pool *pool, size_t end);

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "malloc/headers.h"
+#include "os/limit.h"
 #include "vm/account.h"
+#include "vm/limits.h"
 #include "vm/pin.h"
 #include "vm/release.h"
 #include "vm/retain.h"
@@ -31,13 +33,24 @@ static size_t unit_pages(void)
  * Pools
  */
 
-/* Reserve what describes the units of a region that has none. */
+/*
+ * Reserve what describes the units of a region that has none. A region that
+ * took all address space there was gives some of it back.
+ */
 static int open_pool(struct sf_pool *pool, struct sf_region *region)
 {
+	size_t nr_pages = region->nr_pages;
+	int err;
+
 	pool->region = region;
 	pool->target = TARGET_FLOOR_LEN >> sf_page_shift;
 	pool->base = region->base;
-	return sf_headers_reserve(pool);
+	while ((err = sf_headers_reserve(pool)) != 0 &&
+	       nr_pages > SF_LEAF_PAGES) {
+		nr_pages = nr_pages / 2;
+		sf_region_cut(region, nr_pages);
+	}
+	return err;
 }
 
 /* The pool of region number i, opened when it is used first. */
@@ -138,7 +151,8 @@ static size_t find_locked(const struct sf_region *region, size_t nr,
 
 	if ((flags & SF_POOL_ROOM) != 0)
 		start = sf_tree_find(&region->tree, 2 * nr, align, 0);
-	if (start == SF_NONE)
+	/* The tree may know of more pages than there are. */
+	if (start == SF_NONE || start + 2 * nr > region->nr_pages)
 		start = sf_tree_find(&region->tree, nr, align, 0);
 	return start;
 }
@@ -185,8 +199,24 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 	}
 }
 
+/*
+ * Where address space is limited other regions may have some that they do not
+ * need. But then they are small for good, and there may not be many.
+ */
+static bool cut_others(size_t nr_regions)
+{
+	if (sf_limit_address_space() == SIZE_MAX ||
+	    nr_regions > SF_MAX_REGIONS / 2)
+		return false;
+	sf_limits_obey();
+	sf_pool_cut_all();
+	return true;
+}
+
 int sf_pool_take(size_t nr, size_t align, unsigned flags, struct sf_pages *out)
 {
+	bool was_cut = false;
+
 	for (;;) {
 		size_t seen = sf_state_nr_regions();
 		int refused = 0;
@@ -211,8 +241,9 @@ int sf_pool_take(size_t nr, size_t align, unsigned flags, struct sf_pages *out)
 		}
 		err = sf_state_add_region(SF_REGION_HEAP,
 					  nr + (align >> sf_page_shift), seen);
-		if (err != 0)
+		if (err != 0 && (was_cut || !cut_others(seen)))
 			return -ENOMEM;
+		was_cut |= err != 0;
 	}
 }
 
@@ -424,6 +455,27 @@ size_t sf_pool_trim(size_t keep_len)
 		}
 	}
 	return nr << sf_page_shift;
+}
+
+static void cut(struct sf_pool *pool, size_t nr_pages)
+{
+	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
+	if (pool->slabs != NULL) {
+		sf_region_cut(pool->region, nr_pages);
+		sf_headers_cut(pool);
+	}
+	sf_lock_release(&pool->grow, SF_RANK_POOL);
+}
+
+void sf_pool_cut_all(void)
+{
+	for (size_t i = 0; i < SF_MAX_REGIONS; i++) {
+		struct sf_pool *pool = &sf_pools[i];
+
+		/* Blocks of the first are found fastest. */
+		cut(pool,
+		    pool == sf_pool_first.pool ? sf_region_share_pages() : 0);
+	}
 }
 
 void sf_pool_lock_all(void)

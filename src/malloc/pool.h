@@ -40,10 +40,12 @@ struct sf_pool {
 	uintptr_t base; /* of unit 0 */
 	struct sf_slab *slabs;
 
-	/* Grows under grow; what free() may look up. 0: no pool yet. */
+	/* Changed under grow; what free() may look up. 0: no pool yet. */
 	_Atomic size_t len; /* of the units with a header */
 
 	struct sf_lock grow;
+	size_t max_units; /* under grow: headers that are reserved */
+	size_t nr_ready;  /* under grow: those that are accessible */
 
 	/* Under the region's lock. Pages. */
 	size_t nr_used; /* free and used */
@@ -101,6 +103,9 @@ void sf_pool_zero(const struct sf_pages *pages);
 
 /* Release free pages until keep_len bytes are retained. Returns bytes. */
 size_t sf_pool_trim(size_t keep_len);
+
+/* Give back the address space of all pools that they do not need at present. */
+void sf_pool_cut_all(void);
 
 /* For fork(): nobody is making headers. */
 void sf_pool_lock_all(void);

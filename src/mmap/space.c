@@ -48,7 +48,7 @@ bool sf_space_overlaps(uintptr_t addr, uintptr_t end)
 	for (size_t i = 0; i < nr; i++) {
 		const struct sf_region *region = sf_state_region(i);
 
-		if (addr < region->start + region->len && end > region->start)
+		if (addr < region->end && end > region->start)
 			return true;
 	}
 	return false;
@@ -86,7 +86,7 @@ struct sf_piece sf_piece_at(uintptr_t addr, uintptr_t end)
 
 	for (size_t i = 0; i < nr; i++) {
 		struct sf_region *region = sf_state_region(i);
-		uintptr_t region_end = region->start + region->len;
+		uintptr_t region_end = region->end;
 
 		if (addr >= region->start && addr < region_end)
 			return cut_region(region, addr,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "os/page.h"
 #include "os/proc.h"
 #include "os/sys.h"
 
@@ -69,6 +70,19 @@ static size_t resource_limit(int resource)
 size_t sf_limit_address_space(void)
 {
 	return resource_limit(RLIMIT_AS);
+}
+
+size_t sf_limit_address_space_left(void)
+{
+	size_t limit = sf_limit_address_space();
+	size_t nr_pages;
+	size_t len;
+
+	if (limit == SIZE_MAX ||
+	    sf_proc_number("/proc/self/statm", &nr_pages) != 0)
+		return limit;
+	len = nr_pages << sf_page_shift;
+	return limit > len ? limit - len : 0;
 }
 
 size_t sf_limit_data(void)

@@ -18,8 +18,10 @@ bool sf_limit_overcommit_strict(void);
 /* Whether anonymous memory gets huge pages without asking; asked once. */
 bool sf_limit_huge_always(void);
 
-/* RLIMIT_AS and RLIMIT_DATA in bytes; SIZE_MAX: unlimited. */
+/* RLIMIT_AS, what is left of it, and RLIMIT_DATA in bytes; SIZE_MAX: unlimited.
+ */
 size_t sf_limit_address_space(void);
+size_t sf_limit_address_space_left(void); /* a guess, if there is no /proc */
 size_t sf_limit_data(void);
 
 /* RLIMIT_MEMLOCK, the same. */

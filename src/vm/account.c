@@ -29,7 +29,7 @@ static void add_region(struct sf_region *region, struct surefree_stats *out)
 
 	sf_region_lock(region);
 	used_len = region->nr_used << sf_page_shift;
-	out->reserved_len += region->len;
+	out->reserved_len += region->end - region->start;
 	out->nr_maps += region->nr_maps;
 	out->nr_unmaps += region->nr_unmaps;
 	out->released_len += region->nr_released_pages << sf_page_shift;

@@ -108,7 +108,8 @@ static size_t find_locked(const struct sf_region *region, size_t nr,
 
 	if ((flags & SF_EXTENT_ROOM) != 0)
 		start = sf_tree_find(&region->tree, 2 * nr, align, lead);
-	if (start == SF_NONE)
+	/* The tree may know of more pages than there are. */
+	if (start == SF_NONE || start + 2 * nr > region->nr_pages)
 		start = sf_tree_find(&region->tree, nr, align, lead);
 	return start;
 }

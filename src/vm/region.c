@@ -3,6 +3,7 @@
 #include "vm/region.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "base/option.h"
@@ -21,20 +22,28 @@
 #define MAX_DOUBLINGS ((size_t)16)
 #define DEFAULT_LEN   ((size_t)1 << 40)
 
-/* The first region takes at most this share of a limited address space. */
+/* The first region of a kind takes this share of a limited address space, at
+   most, and has at most this share of it committed ahead. */
 #define ADDRESS_SPACE_SHARE 16
+#define AHEAD_SHARE	    64
 
-/* Regions ever opened. Under the state lock. */
-static size_t nr_opened;
+/* Regions ever opened, of each kind. Under the state lock. */
+static size_t nr_opened[SF_NR_REGION_KINDS];
 
 static size_t leaf_len(void)
 {
 	return SF_LEAF_PAGES << sf_page_shift;
 }
 
+static size_t power_of_two_up(size_t x)
+{
+	return x <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzl(x - 1));
+}
+
+/* The tree has as many leaves as the next power of two. */
 static size_t summary_len(size_t nr_leaf)
 {
-	return sf_align_up(sf_tree_summary_len(nr_leaf),
+	return sf_align_up(sf_tree_summary_len(power_of_two_up(nr_leaf)),
 			   sizeof(struct sf_leaf));
 }
 
@@ -52,30 +61,56 @@ static size_t reservation_len(size_t nr_leaf)
 	       nr_leaf * leaf_len();
 }
 
-static size_t power_of_two_up(size_t x)
+static bool is_limited(void)
 {
-	return x <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzl(x - 1));
+	return sf_limit_address_space() != SIZE_MAX;
+}
+
+size_t sf_region_share_pages(void)
+{
+	return sf_limit_address_space() / ADDRESS_SPACE_SHARE >> sf_page_shift;
+}
+
+/* Where address space is limited: never more than half of what is left. */
+static size_t wanted_of_limited(size_t want_len, unsigned doublings)
+{
+	size_t share_len = sf_region_share_pages() << sf_page_shift;
+
+	want_len = sf_min(want_len, share_len);
+	want_len <<= doublings;
+	return sf_min(want_len, sf_limit_address_space_left() / 2);
 }
 
 /*
  * How many leaves to ask for first: at least min_leaf, and twice as many for
  * each region before, so that a small first one is no trap.
  */
-static size_t wanted_leaves(size_t min_leaf)
+static size_t wanted_leaves(enum sf_region_kind kind, size_t min_leaf)
 {
 	size_t want_len = sf_max(sf_option(SF_OPTION_REGION), leaf_len());
-	size_t limit_len = sf_limit_address_space();
-	unsigned doublings = (unsigned)sf_min(nr_opened, MAX_DOUBLINGS);
+	unsigned doublings = (unsigned)sf_min(nr_opened[kind], MAX_DOUBLINGS);
 
-	if (limit_len != SIZE_MAX)
-		want_len = sf_min(want_len, limit_len / ADDRESS_SPACE_SHARE);
-	if (want_len < DEFAULT_LEN >> doublings)
+	if (is_limited())
+		want_len = wanted_of_limited(want_len, doublings);
+	else if (want_len < DEFAULT_LEN >> doublings)
 		want_len <<= doublings;
 	/* All that is committed counts: more could never be used. */
 	want_len = sf_min(want_len, sf_limit_data());
-	return sf_max(sf_min(power_of_two_up(want_len / leaf_len() / 2 + 1),
-			     MAX_LEAVES),
-		      min_leaf);
+	return sf_max(sf_min(want_len / leaf_len(), MAX_LEAVES), min_leaf);
+}
+
+/* Metadata ends where data begins, and alignment takes nothing. */
+static void cut_slack(struct sf_region *region)
+{
+	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
+	uintptr_t start = region->start;
+	uintptr_t end = region->end;
+
+	region->metadata = region->base - sf_page_size -
+			   metadata_max_len(nr_leaf);
+	region->start = region->metadata - sf_page_size;
+	region->end = sf_region_addr(region, region->nr_pages) + sf_page_size;
+	sf_reserve_cut(start, end, region->start, region->end);
 }
 
 static void set_up(struct sf_region *region, enum sf_region_kind kind,
@@ -84,7 +119,7 @@ static void set_up(struct sf_region *region, enum sf_region_kind kind,
 	*region = (struct sf_region){
 		.kind = kind,
 		.start = start,
-		.len = reservation_len(nr_leaf),
+		.end = start + reservation_len(nr_leaf),
 		.metadata = start + sf_page_size,
 		.nr_pages = nr_leaf * SF_LEAF_PAGES,
 		.pinned = SF_NOT_PINNED,
@@ -94,12 +129,14 @@ static void set_up(struct sf_region *region, enum sf_region_kind kind,
 					   sf_page_size,
 				   leaf_len());
 	/* What alignment did not need stays at the end. */
+	if (is_limited())
+		cut_slack(region);
 }
 
 /* Flags are set once, on the whole: on pieces the kernel may refuse. */
 static int set_attributes(struct sf_region *region)
 {
-	uintptr_t end = region->start + region->len;
+	uintptr_t end = region->end;
 
 	if (region->kind == SF_REGION_VIEW) {
 		/*
@@ -111,7 +148,7 @@ static int set_attributes(struct sf_region *region)
 		return 0;
 	}
 	/* Kernels without transparent huge pages do not know the advice. */
-	sf_page_set_huge(region->start, region->len, false);
+	sf_page_set_huge(region->start, end - region->start, false);
 	if (region->kind != SF_REGION_HUGE)
 		return 0;
 	return sf_page_set_huge(region->base, end - region->base, true);
@@ -127,7 +164,8 @@ static int open_metadata(struct sf_region *region)
 	if (err != 0)
 		return err;
 	region->metadata_len = len;
-	sf_tree_init(&region->tree, nr_leaf, (void *)region->metadata,
+	sf_tree_init(&region->tree, power_of_two_up(nr_leaf),
+		     (void *)region->metadata,
 		     (struct sf_leaf *)(region->metadata +
 					summary_len(nr_leaf)),
 		     region->base, sf_page_shift);
@@ -136,36 +174,45 @@ static int open_metadata(struct sf_region *region)
 	return sf_page_populate(region->metadata, len);
 }
 
+static int open_with(struct sf_region *region, enum sf_region_kind kind,
+		     size_t nr_leaf)
+{
+	uintptr_t start;
+	int err = sf_reserve(reservation_len(nr_leaf), &start);
+
+	if (err != 0)
+		return err;
+	set_up(region, kind, start, nr_leaf);
+	err = set_attributes(region);
+	if (err == 0)
+		err = open_metadata(region);
+	/* More than one mapping: never refused. */
+	if (err != 0)
+		sf_unreserve(region->start, region->end - region->start);
+	return err;
+}
+
 int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 		   size_t min_pages)
 {
-	size_t min_leaf = power_of_two_up((min_pages + SF_LEAF_PAGES - 1) /
-					  SF_LEAF_PAGES);
-	size_t want = wanted_leaves(min_leaf);
-	uintptr_t start;
-	int err = -ENOMEM;
+	size_t min_leaf = (min_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
+	size_t want = wanted_leaves(kind, min_leaf);
+	size_t nr_leaf = want;
+	int err;
 
 	if (min_leaf > MAX_LEAVES)
 		return -ENOMEM;
-	for (size_t nr_leaf = want; nr_leaf >= min_leaf; nr_leaf /= 2) {
-		err = sf_reserve(reservation_len(nr_leaf), &start);
-		if (err != 0)
-			continue;
-		if (nr_leaf < want)
-			sf_count(SF_COUNT_REGIONS_REDUCED, 1);
-		set_up(region, kind, start, nr_leaf);
-		err = set_attributes(region);
-		if (err == 0)
-			err = open_metadata(region);
-		if (err == 0) {
-			nr_opened++;
-			return 0;
-		}
-		/* More than one mapping: never refused. */
-		sf_unreserve(region->start, region->len);
+	while ((err = open_with(region, kind, nr_leaf)) != 0 &&
+	       nr_leaf > min_leaf)
+		nr_leaf = sf_max(nr_leaf / 2, min_leaf);
+	if (err != 0) {
+		sf_count(SF_COUNT_REGIONS_REFUSED, 1);
+		return err;
 	}
-	sf_count(SF_COUNT_REGIONS_REFUSED, 1);
-	return err;
+	if (nr_leaf < want)
+		sf_count(SF_COUNT_REGIONS_REDUCED, 1);
+	nr_opened[kind]++;
+	return 0;
 }
 
 /*
@@ -180,6 +227,14 @@ static bool is_locked(const struct sf_region *region, size_t frontier)
 			       sf_page_size) == -EINVAL;
 }
 
+static size_t limited_ahead_len(size_t len)
+{
+	if (sf_limit_data() != SIZE_MAX || sf_limit_overcommit_strict())
+		len = sf_min(len, STRICT_AHEAD_LEN);
+	return sf_min(len, sf_align_down(sf_limit_address_space() / AHEAD_SHARE,
+					 sf_page_size));
+}
+
 /* How much to keep committed ahead of need: nothing where it is populated. */
 static size_t ahead_pages(const struct sf_region *region, size_t frontier)
 {
@@ -187,9 +242,7 @@ static size_t ahead_pages(const struct sf_region *region, size_t frontier)
 
 	if (is_locked(region, frontier))
 		return 0;
-	if (sf_limit_data() != SIZE_MAX || sf_limit_overcommit_strict())
-		len = sf_min(len, STRICT_AHEAD_LEN);
-	return len >> sf_page_shift;
+	return limited_ahead_len(len) >> sf_page_shift;
 }
 
 /* Make the leaves of the first nr_pages accessible. */
@@ -251,7 +304,9 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 
 	sf_lock_acquire(&region->grow, SF_RANK_GROW);
 	frontier = get_frontier(region);
-	if (frontier < nr_pages) {
+	if (nr_pages > region->nr_pages)
+		err = -ENOSPC;
+	if (err == 0 && frontier < nr_pages) {
 		ahead = ahead_pages(region, frontier);
 		target = sf_min(nr_pages + ahead, region->nr_pages);
 		err = grow_to(region, frontier, target);
@@ -352,6 +407,88 @@ size_t sf_region_shrink(struct sf_region *region)
 	sf_region_unlock(region);
 	sf_lock_release(&region->grow, SF_RANK_GROW);
 	return err == 0 ? nr << sf_page_shift : 0;
+}
+
+void sf_region_keep_ahead_less(struct sf_region *region)
+{
+	size_t ahead = limited_ahead_len(sf_option(SF_OPTION_AHEAD)) >>
+		       sf_page_shift;
+
+	sf_region_relock(region);
+	region->ahead = sf_min(region->ahead, ahead);
+	sf_region_unlock(region);
+	sf_region_shrink(region);
+}
+
+/*
+ * What lies beyond the frontier when free pages at its end are given up too, to
+ * a leaf. They stay taken in the tree: nobody has them any more.
+ */
+static size_t lower_frontier(struct sf_region *region)
+{
+	size_t end = region->frontier;
+	size_t first;
+	size_t stop;
+
+	/* As in sf_region_shrink(). */
+	if (region->kind == SF_REGION_VIEW || sf_pin_is_on())
+		return end;
+	first = take_free_end(region);
+	stop = sf_min(sf_align_up(first, SF_LEAF_PAGES), end);
+	if (first < stop)
+		sf_tree_give(&region->tree, first, stop - first);
+	if (stop < end)
+		sf_tree_forget_all_tables(&region->tree, stop, end - stop);
+	region->frontier = stop;
+	return stop;
+}
+
+/* Leaves of pages that the region has no more: their place is for others, and
+ * metadata stands alone. */
+static void cut_metadata(struct sf_region *region)
+{
+	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
+	uintptr_t leaf_end = (uintptr_t)(region->tree.leaf + nr_leaf);
+	uintptr_t end = sf_max(sf_align_up(leaf_end, sf_page_size),
+			       region->metadata + region->metadata_len) +
+			sf_page_size;
+	uintptr_t start = region->base - sf_page_size;
+
+	if (region->start == start || end >= start)
+		return;
+	sf_reserve_split(region->start, region->end, end, start);
+	region->start = start;
+}
+
+static void cut_data(struct sf_region *region, size_t nr_pages)
+{
+	uintptr_t data_end = sf_region_addr(region, nr_pages);
+	uintptr_t end = region->end;
+
+	region->end = data_end + sf_page_size;
+	sf_reserve_cut(region->start, end, region->start, region->end);
+	/* As it was at the old end. */
+	sf_page_call_protect(data_end, sf_page_size, PROT_NONE, -1);
+}
+
+void sf_region_cut(struct sf_region *region, size_t nr_pages)
+{
+	bool cut;
+
+	sf_lock_acquire(&region->grow, SF_RANK_GROW);
+	sf_region_relock(region);
+	if (nr_pages < region->frontier)
+		nr_pages = sf_max(nr_pages, lower_frontier(region));
+	nr_pages = sf_align_up(sf_max(nr_pages, 1), SF_LEAF_PAGES);
+	cut = nr_pages < region->nr_pages;
+	if (cut)
+		region->nr_pages = nr_pages;
+	sf_region_unlock(region);
+	if (cut) {
+		cut_data(region, nr_pages);
+		cut_metadata(region);
+	}
+	sf_lock_release(&region->grow, SF_RANK_GROW);
 }
 
 void sf_region_lock(struct sf_region *region)

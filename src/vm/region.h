@@ -2,7 +2,7 @@
 /*
  * Regions: address space reserved in one go.
  *
- *	start                                                         start+len
+ *	start                                                               end
  *	| page | summaries, leaves -> | ... | data ->             | ... | page |
  *	| NONE |     read-write       |NONE |    read-write       |     NONE   |
  *	                  metadata frontier          data frontier
@@ -17,6 +17,9 @@
  * over memory that the parent touched can not move.
  *
  * A region for file views has no data frontier: its data stays reserved.
+ *
+ * Where address space is limited, regions are small and many, and take no more
+ * of it than they need.
  *
  * Locks: `lock` protects the tree, the counters and nr_busy; `grow` the
  * frontiers. No system call is made under `lock`. Between two critical
@@ -35,6 +38,7 @@ enum sf_region_kind {
 	SF_REGION_VIEW, /* file views */
 	SF_REGION_HEAP, /* malloc's blocks, see malloc/pool.h */
 	SF_REGION_MAP,	/* programs' maps, see mmap/space.h */
+	SF_NR_REGION_KINDS,
 };
 
 #define SF_REGION_MAPPINGS 5
@@ -45,11 +49,14 @@ enum sf_region_kind {
 struct sf_region {
 	/* Fixed at birth. */
 	enum sf_region_kind kind;
-	uintptr_t start; /* of the reservation */
-	size_t len;
-	uintptr_t base; /* of the data */
-	size_t nr_pages;
+	uintptr_t base;	    /* of the data */
 	uintptr_t metadata; /* where summaries and leaves start */
+
+	/* Of the reservation; and pages of data. sf_region_cut() lowers them,
+	   under grow and under both locks. After it metadata lies apart. */
+	_Atomic uintptr_t start;
+	_Atomic uintptr_t end;
+	_Atomic size_t nr_pages;
 
 	/* Under grow, read without it as a hint. */
 	struct sf_lock grow;
@@ -88,7 +95,10 @@ struct sf_region {
 int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 		   size_t min_pages);
 
-/* Move the frontier to nr_pages or beyond. 0, -ENOMEM, -EAGAIN. */
+/*
+ * Move the frontier to nr_pages or beyond. 0; -ENOSPC: the region has less;
+ * -ENOMEM, -EAGAIN.
+ */
 int sf_region_grow(struct sf_region *region, size_t nr_pages);
 
 /*
@@ -104,6 +114,18 @@ void sf_region_grow_ahead(struct sf_region *region, size_t nr_pages);
  * no longer charged. Best effort. Returns the bytes uncommitted.
  */
 size_t sf_region_shrink(struct sf_region *region);
+
+/* Shrink a region to what the resource limits leave to keep ahead of need. */
+void sf_region_keep_ahead_less(struct sf_region *region);
+
+/* The pages of the first region of a kind in limited address space. */
+size_t sf_region_share_pages(void);
+
+/*
+ * Give address space back: all but what is in use and the first nr_pages. Best
+ * effort.
+ */
+void sf_region_cut(struct sf_region *region, size_t nr_pages);
 
 /* Begin an operation: waits while a fork() is under way. */
 void sf_region_lock(struct sf_region *region);

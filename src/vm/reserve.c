@@ -47,6 +47,23 @@ static void forget(uintptr_t start)
 	}
 }
 
+static void change(uintptr_t old_start, uintptr_t start, size_t len)
+{
+	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
+		if (atomic_load_explicit(&reserved[i].start,
+					 memory_order_relaxed) != old_start)
+			continue;
+		atomic_store_explicit(&reserved[i].len, 0,
+				      memory_order_relaxed);
+		/* Release: who sees it sees that there is no length. */
+		atomic_store_explicit(&reserved[i].start, start,
+				      memory_order_release);
+		atomic_store_explicit(&reserved[i].len, len,
+				      memory_order_release);
+		return;
+	}
+}
+
 /* The i-th, or 0 where there is none: a place may be given to another. */
 static size_t get(size_t i, uintptr_t *start)
 {
@@ -73,10 +90,11 @@ static long copy_page(void)
 
 	for (size_t i = 0; i < nr; i++) {
 		const struct sf_region *region = sf_state_region(i);
-		long result = sf_page_call_remap(
-			region->start + region->len - sf_page_size,
-			sf_page_size, sf_page_size,
-			MREMAP_MAYMOVE | SF_MREMAP_DONTUNMAP, 0);
+		long result = sf_page_call_remap(region->end - sf_page_size,
+						 sf_page_size, sf_page_size,
+						 MREMAP_MAYMOVE |
+							 SF_MREMAP_DONTUNMAP,
+						 0);
 
 		if (!sf_page_is_error(result))
 			return result;
@@ -135,6 +153,24 @@ void sf_unreserve(uintptr_t start, size_t len)
 {
 	forget(start);
 	sf_page_unmap(start, len);
+}
+
+void sf_reserve_cut(uintptr_t old_start, uintptr_t old_end, uintptr_t start,
+		    uintptr_t end)
+{
+	change(old_start, start, end - start);
+	if (start > old_start)
+		sf_page_unmap(old_start, start - old_start);
+	if (old_end > end)
+		sf_page_unmap(end, old_end - end);
+}
+
+void sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
+		      uintptr_t resume)
+{
+	change(start, start, stop - start);
+	note(resume, end - resume);
+	sf_page_unmap(stop, resume - stop);
 }
 
 bool sf_reserved_overlaps(uintptr_t start, uintptr_t end)

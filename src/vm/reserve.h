@@ -25,6 +25,16 @@ int sf_reserve(size_t len, uintptr_t *out);
 /* Give back a whole reservation. */
 void sf_unreserve(uintptr_t start, size_t len);
 
+/*
+ * Give back a part of a reservation: all outside of [start, end); or all
+ * between `stop` and `resume`, which leaves two. At the limit on mappings it
+ * may stay reserved, by nobody.
+ */
+void sf_reserve_cut(uintptr_t old_start, uintptr_t old_end, uintptr_t start,
+		    uintptr_t end);
+void sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
+		      uintptr_t resume);
+
 /* Whether any of [start, end) is reserved. */
 bool sf_reserved_overlaps(uintptr_t start, uintptr_t end);
 

@@ -34,8 +34,7 @@ static void a_region_takes_five_mappings_at_most(void)
 	CHECK_EQ(region.base % (SF_LEAF_PAGES << sf_page_shift), 0);
 	CHECK_GE(region.nr_pages << sf_page_shift, (size_t)1 << 29);
 	CHECK_GE(region.base, region.start);
-	CHECK_LE(region.base + (region.nr_pages << sf_page_shift),
-		 region.start + region.len);
+	CHECK_LE(region.base + (region.nr_pages << sf_page_shift), region.end);
 	sf_region_check(&region);
 }
 
@@ -77,7 +76,7 @@ static void beyond_the_frontier_nothing_can_be_touched(void)
 	CHECK_EQ(test_reads((char *)region.base - 1), 2);
 	CHECK_EQ(test_touches((char *)region.metadata), 0);
 	CHECK_EQ(test_reads((char *)region.metadata + region.metadata_len), 2);
-	CHECK_EQ(test_reads((char *)region.start + region.len - 1), 2);
+	CHECK_EQ(test_reads((char *)region.end - 1), 2);
 }
 
 static void a_view_region_commits_metadata_only(void)
@@ -123,7 +122,7 @@ static void a_small_address_space_gets_a_small_region(void)
 	limit.rlim_cur = test_status("VmSize") + ((size_t)256 << 20);
 	CHECK_OK(setrlimit(RLIMIT_AS, &limit));
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL, SF_LEAF_PAGES), 0);
-	CHECK_LE(region.len, (size_t)256 << 20);
+	CHECK_LE(region.end - region.start, (size_t)256 << 20);
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL,
 				((size_t)1 << 40) >> sf_page_shift),
 		 -ENOMEM);
