@@ -76,19 +76,20 @@ struct sf_explain_worst {
 };
 
 enum sf_advice_cause {
-	SF_ADVICE_LIMIT,     /* little is left */
-	SF_ADVICE_FIBERS,    /* fiber stacks with guards by mprotect() */
-	SF_ADVICE_THREADS,   /* the same of threads */
-	SF_ADVICE_GUARDS,    /* guards between other memory */
-	SF_ADVICE_COMMIT,    /* pieces of a reservation made accessible */
-	SF_ADVICE_HOLES,     /* memory released in pieces */
-	SF_ADVICE_APART,     /* neighbours alike, touched apart */
-	SF_ADVICE_FLAGS,     /* flags set on pieces */
-	SF_ADVICE_NAMES,     /* names given to pieces */
-	SF_ADVICE_FILES,     /* file views */
-	SF_ADVICE_SHARED,    /* shared memory */
-	SF_ADVICE_CODE,	     /* memory for code that is made at run time */
-	SF_ADVICE_LIBRARIES, /* many libraries */
+	SF_ADVICE_LIMIT,      /* little is left */
+	SF_ADVICE_FIBERS,     /* fiber stacks with guards by mprotect() */
+	SF_ADVICE_THREADS,    /* the same of threads */
+	SF_ADVICE_GUARDS,     /* guards between other memory */
+	SF_ADVICE_COMMIT,     /* pieces of a reservation made accessible */
+	SF_ADVICE_HOLES,      /* memory released in pieces */
+	SF_ADVICE_APART,      /* neighbours alike, touched apart */
+	SF_ADVICE_PROTECTION, /* neighbours protected otherwise */
+	SF_ADVICE_FLAGS,      /* flags set on pieces */
+	SF_ADVICE_NAMES,      /* names given to pieces */
+	SF_ADVICE_FILES,      /* file views */
+	SF_ADVICE_SHARED,     /* shared memory */
+	SF_ADVICE_CODE,	      /* memory for code that is made at run time */
+	SF_ADVICE_LIBRARIES,  /* many libraries */
 	SF_NR_ADVICE,
 };
 
@@ -135,6 +136,9 @@ const char *sf_cause_text(enum sf_cause cause);
 const char *sf_advice_key(enum sf_advice_cause cause);
 const char *sf_advice_text(enum sf_advice_cause cause);
 const char *sf_advice_remedy(enum sf_advice_cause cause);
+
+/* Whether these are neighbours that could be one, if they were made alike. */
+bool sf_explain_may_merge(const struct sf_vma *low, const struct sf_vma *high);
 
 /* Parts of sf_explain(), in this order. 0 or -ENOMEM. */
 int sf_explain_kinds(struct sf_explanation *out, struct sf_mappings *all);

@@ -18,7 +18,7 @@ static const struct {
 	[SF_ADVICE_LIMIT] = { "limit",
 			      "More than 80 % of the limit is used: soon mmap() fails, and "
 			      "munmap() with it.",
-			      "See the causes below; until they are removed, raise "
+			      "Remove the causes that are named here; until then raise "
 			      "vm.max_map_count (sysctl, needs root, for the whole "
 			      "machine)." },
 	[SF_ADVICE_FIBERS] = { "fiber_guards",
@@ -57,6 +57,14 @@ static const struct {
 			      "Map in one piece and touch from one end on; surefree_map() "
 			      "and surefree run do so. --smaps shows whether it is flags "
 			      "after all." },
+	[SF_ADVICE_PROTECTION] = { "protection",
+				   "mprotect() of parts of a map, as compilers at run time, "
+				   "debugging allocators and garbage collectors do: each "
+				   "change of protection begins a mapping.",
+				   "Protect larger pieces, and put what has the same "
+				   "protection together. Where parts become inaccessible, "
+				   "surefree_guard() needs no mapping (Linux 6.13), nor do "
+				   "guards by surefree run -- PROGRAM." },
 	[SF_ADVICE_FLAGS] = { "flags",
 			      "madvise() or mlock() on pieces of memory: each piece with "
 			      "flags of its own is a mapping.",
@@ -66,7 +74,7 @@ static const struct {
 			      "differ: each is a mapping.",
 			      "Give one name to all of a kind, without a number." },
 	[SF_ADVICE_FILES] = { "file_views",
-			      "Views of files: each is a mapping by nature.",
+			      "Views of files and devices: each is a mapping by nature.",
 			      "Map larger parts, fewer files at a time, or read() instead; "
 			      "surefree_map_file() refuses a view while there is still "
 			      "headroom for others. Else raise vm.max_map_count." },
@@ -174,7 +182,30 @@ static bool is_code(const struct sf_vma *vma)
 }
 
 /* Accessible memory beside reserved: pieces of a reservation. */
+static bool is_commit(const struct sf_vma *low, const struct sf_vma *high)
+{
+	return low->end == high->start &&
+	       ((low->kind == SF_KIND_RESERVED && high->kind == SF_KIND_ANON) ||
+		(low->kind == SF_KIND_ANON && high->kind == SF_KIND_RESERVED));
+}
+
 static size_t count_committed(const struct sf_mappings *all)
+{
+	size_t nr = 0;
+
+	for (size_t i = 1; i < all->nr; i++)
+		nr += is_commit(&all->vma[i - 1], &all->vma[i]);
+	return nr;
+}
+
+/* What has other advice when it differs from its neighbours. */
+static bool is_protected_by_nature(const struct sf_vma *vma)
+{
+	return vma->kind == SF_KIND_GUARD || vma->kind == SF_KIND_LIBRARY;
+}
+
+/* Neighbours that only protection keeps apart, and nobody else speaks of. */
+static size_t count_reprotected(const struct sf_mappings *all)
 {
 	size_t nr = 0;
 
@@ -182,11 +213,10 @@ static size_t count_committed(const struct sf_mappings *all)
 		const struct sf_vma *low = &all->vma[i - 1];
 		const struct sf_vma *high = &all->vma[i];
 
-		nr += low->end == high->start &&
-		      ((low->kind == SF_KIND_RESERVED &&
-			high->kind == SF_KIND_ANON) ||
-		       (low->kind == SF_KIND_ANON &&
-			high->kind == SF_KIND_RESERVED));
+		nr += sf_explain_may_merge(low, high) &&
+		      low->prot != high->prot && !is_commit(low, high) &&
+		      !is_protected_by_nature(low) &&
+		      !is_protected_by_nature(high);
 	}
 	return nr;
 }
@@ -237,9 +267,11 @@ void sf_explain_advise(struct sf_explanation *out,
 	       without(count_committed(all), out->nr_arenas));
 	advise(out, SF_ADVICE_HOLES, joints_of(out, SF_CAUSE_HOLE));
 	advise(out, SF_ADVICE_APART, joints_of(out, SF_CAUSE_ANON_VMA));
+	advise(out, SF_ADVICE_PROTECTION, count_reprotected(all));
 	advise(out, SF_ADVICE_FLAGS, joints_of(out, SF_CAUSE_FLAGS));
 	advise(out, SF_ADVICE_NAMES, joints_of(out, SF_CAUSE_NAME));
-	advise(out, SF_ADVICE_FILES, kind_nr(out, SF_KIND_FILE));
+	advise(out, SF_ADVICE_FILES,
+	       kind_nr(out, SF_KIND_FILE) + kind_nr(out, SF_KIND_OTHER));
 	advise(out, SF_ADVICE_SHARED, kind_nr(out, SF_KIND_SHARED));
 	advise(out, SF_ADVICE_CODE, count_code(all));
 	if (kind_nr(out, SF_KIND_LIBRARY) > out->facts.limit / PART)

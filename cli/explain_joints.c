@@ -58,10 +58,10 @@ static bool is_same_file(const struct sf_vma *low, const struct sf_vma *high)
 	       low->dev == high->dev;
 }
 
-/* Whether these two could be one mapping, if they were made alike. */
-static bool may_merge(const struct sf_vma *low, const struct sf_vma *high)
+bool sf_explain_may_merge(const struct sf_vma *low, const struct sf_vma *high)
 {
-	return (is_anon(low) && is_anon(high)) || is_same_file(low, high);
+	return low->end == high->start &&
+	       ((is_anon(low) && is_anon(high)) || is_same_file(low, high));
 }
 
 /* Flags that follow from the protection, or keep nothing apart. */
@@ -171,7 +171,7 @@ void sf_explain_joints(struct sf_explanation *out,
 		const struct sf_vma *low = &all->vma[i - 1];
 		const struct sf_vma *high = &all->vma[i];
 
-		if (low->end == high->start && may_merge(low, high)) {
+		if (sf_explain_may_merge(low, high)) {
 			enum sf_cause cause = find_cause(low, high, detail);
 
 			note(out, cause, detail, high->start);

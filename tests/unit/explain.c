@@ -206,6 +206,95 @@ static void holes_between_blocks_are_counted(void)
 	CHECK(has_advice(SF_ADVICE_HOLES));
 }
 
+/* The only advice is cause, at this cost, and that the limit is near. */
+static void check_only_advice(enum sf_advice_cause cause, size_t nr)
+{
+	bool near = found.nr * 5 > LIMIT * 4;
+
+	CHECK_EQ(found.nr_advice, near ? 2 : 1);
+	if (!CHECK(has_advice(cause)))
+		return;
+	for (size_t i = 0; i < found.nr_advice; i++)
+		if (found.advice[i].cause == cause)
+			CHECK_EQ(found.advice[i].nr, nr);
+}
+
+static void protection_that_alternates_is_a_cause(void)
+{
+	begin();
+	for (size_t i = 0; i < 65000; i++)
+		put(i, 1, i % 2 ? "rw-p" : "r--p", "");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_PROTECTION), 64999);
+	check_only_advice(SF_ADVICE_PROTECTION, 64999);
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put(i, 1, i % 2 ? "rw-p" : "---p", "[heap]");
+	explain(1);
+	check_only_advice(SF_ADVICE_PROTECTION, 499);
+}
+
+/* Each of these is a cause of its own, however protection differs. */
+static void guards_and_libraries_are_not_said_twice(void)
+{
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put(i, 1, i % 2 ? "rw-p" : "---p", "");
+	explain(1);
+	CHECK(has_advice(SF_ADVICE_GUARDS));
+	CHECK(!has_advice(SF_ADVICE_PROTECTION));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put(i * 100, 100, i % 2 ? "rw-p" : "---p", "");
+	explain(1);
+	CHECK(has_advice(SF_ADVICE_COMMIT));
+	CHECK(!has_advice(SF_ADVICE_PROTECTION));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put_file(i, 1, i % 2 ? "r--p" : "r-xp", i, 5, "/bin/x");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_PROTECTION), 499);
+	CHECK_EQ(found.nr_advice, 0);
+}
+
+/* Whatever parts most pairs, there is something to do about it. */
+static void every_cause_has_an_advice(void)
+{
+	begin();
+	for (size_t i = 0; i < 500; i++) {
+		put(i, 1, "rw-p", "");
+		fprintf(maps, "Rss: 0 kB\nVmFlags: rd wr mr mw me ac %s\n",
+			i % 2 ? "" : "dc ");
+	}
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_FLAGS), 499);
+	CHECK(has_advice(SF_ADVICE_FLAGS));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put(i, 1, "rw-p", i % 2 ? "[anon:a]" : "[anon:b]");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_NAME), 499);
+	CHECK(has_advice(SF_ADVICE_NAMES));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put_file(i, 1, i % 2 ? "rw-p" : "rw-s", i, 7, "/data");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_SHARING), 499);
+	CHECK(has_advice(SF_ADVICE_FILES));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put_file(i, 1, "rw-s", 2 * i, 7, "/dev/device");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_OFFSET), 499);
+	CHECK(has_advice(SF_ADVICE_FILES));
+	begin();
+	for (size_t i = 0; i < 500; i++)
+		put(i, 1, "rw-p", "[heap]");
+	explain(1);
+	CHECK_EQ(joints_of(SF_CAUSE_ANON_VMA), 499);
+	CHECK(has_advice(SF_ADVICE_APART));
+}
+
 static void what_differs_first_is_named(void)
 {
 	begin();
@@ -389,6 +478,11 @@ static const struct test tests[] = {
 	{ "arenas of glibc are no pattern", arenas_of_glibc_are_no_pattern },
 	{ "holes between blocks are counted",
 	  holes_between_blocks_are_counted },
+	{ "protection that alternates is a cause",
+	  protection_that_alternates_is_a_cause },
+	{ "guards and libraries are not said twice",
+	  guards_and_libraries_are_not_said_twice },
+	{ "every cause has an advice", every_cause_has_an_advice },
 	{ "what differs first is named", what_differs_first_is_named },
 	{ "flags of smaps are named", flags_of_smaps_are_named },
 	{ "regions are known when surefree is there",
