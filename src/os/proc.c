@@ -21,6 +21,7 @@ int sf_proc_open(struct sf_proc *proc, const char *path)
 	proc->fd = (int)fd;
 	proc->pos = 0;
 	proc->len = 0;
+	proc->is_cut = false;
 	return 0;
 }
 
@@ -47,8 +48,33 @@ static long refill(struct sf_proc *proc)
 	return n;
 }
 
+/* Step over what is left of a line that was cut. 1, 0 at the end or -errno. */
+static int skip_rest(struct sf_proc *proc)
+{
+	while (proc->is_cut) {
+		char *start = proc->buf + proc->pos;
+		char *end = memchr(start, '\n', proc->len - proc->pos);
+		long n;
+
+		if (end != NULL) {
+			proc->pos += (size_t)(end - start) + 1;
+			proc->is_cut = false;
+			break;
+		}
+		proc->pos = proc->len;
+		n = refill(proc);
+		if (n <= 0)
+			return (int)n;
+	}
+	return 1;
+}
+
 int sf_proc_line(struct sf_proc *proc, char **line)
 {
+	int got = skip_rest(proc);
+
+	if (got != 1)
+		return got;
 	for (;;) {
 		char *start = proc->buf + proc->pos;
 		size_t left = proc->len - proc->pos;
@@ -69,6 +95,7 @@ int sf_proc_line(struct sf_proc *proc, char **line)
 			proc->buf[proc->len] = '\0';
 			*line = proc->buf + proc->pos;
 			proc->pos = proc->len;
+			proc->is_cut = left == sizeof(proc->buf) - 1;
 			return left > 0;
 		}
 	}

@@ -6,13 +6,15 @@
 #ifndef SF_OS_PROC_H
 #define SF_OS_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct sf_proc {
 	int fd;
-	size_t pos; /* first byte of buf not handed out yet */
-	size_t len; /* bytes in buf */
+	size_t pos;  /* first byte of buf not handed out yet */
+	size_t len;  /* bytes in buf */
+	bool is_cut; /* the rest of the last line is still to come */
 	char buf[8192];
 };
 
@@ -21,8 +23,8 @@ int sf_proc_open(struct sf_proc *proc, const char *path);
 void sf_proc_close(struct sf_proc *proc);
 
 /*
- * The next line without its newline, in place and ended by a NUL; longer ones
- * than the buffer come in pieces. 1, 0 at the end, or -errno.
+ * The next line without its newline, in place and ended by a NUL; of one that
+ * is longer than the buffer only the beginning. 1, 0 at the end, or -errno.
  */
 int sf_proc_line(struct sf_proc *proc, char **line);
 

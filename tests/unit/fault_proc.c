@@ -7,9 +7,12 @@
 #include "os/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/limit.h"
@@ -126,27 +129,86 @@ static void an_empty_file_has_no_line(void)
 	CHECK_EQ(read_lines(&len), 0);
 }
 
-/* No byte is lost or made up, wherever the pieces end. */
-static void a_line_too_long_comes_in_pieces(void)
+/* Its rest is no line, wherever reads end. */
+static void a_line_too_long_is_cut(void)
 {
-	for (size_t len = BUF_LEN; len < 3 * BUF_LEN; len += BUF_LEN / 2) {
+	for (size_t len = BUF_LEN - 1; len < 4 * BUF_LEN; len += BUF_LEN / 2) {
+		size_t cut_len = len < BUF_LEN ? len : BUF_LEN;
 		size_t got_len;
-		size_t nr_bytes = 0;
-		size_t nr;
 
 		memset(content, 'y', len);
-		content[len] = '\n';
-		content[len + 1] = 'z';
-		if (!make_file(content, len + 2))
+		memcpy(content + len, "\nz\n", 3);
+		if (!make_file(content, len + 3))
 			return;
-		nr = read_lines(&got_len);
-		CHECK_GE(nr, len / BUF_LEN + 1);
-		CHECK_LE(nr, len / BUF_LEN + 2);
-		for (size_t i = 0; i < got_len; i++)
-			nr_bytes += read_back[i] == 'y';
-		CHECK_EQ(nr_bytes, len);
-		CHECK_EQ(read_back[got_len - 2], 'z');
+		CHECK_EQ(read_lines(&got_len), 2);
+		CHECK_EQ(got_len, cut_len + 3);
+		CHECK_EQ(memcmp(read_back, content, cut_len), 0);
+		CHECK_EQ(memcmp(read_back + cut_len, "\nz\n", 3), 0);
+		/* The last of all, and without a newline. */
+		if (!make_file(content, len))
+			return;
+		CHECK_EQ(read_lines(&got_len), 1);
+		CHECK_EQ(got_len, cut_len + 1);
 	}
+}
+
+#define DEPTH 12
+
+/* Folders of this name below fd, which becomes the last. False: not so many. */
+static bool descend(int *fd, const char *name)
+{
+	for (int i = 0; i < DEPTH; i++) {
+		int above = *fd;
+
+		if (!CHECK_EQ(mkdirat(above, name, 0700), 0))
+			return false;
+		*fd = openat(above, name, O_PATH | O_CLOEXEC);
+		close(above);
+		if (!CHECK_GE(*fd, 0))
+			return false;
+	}
+	return true;
+}
+
+static void remove_again(int fd, const char *name)
+{
+	for (int i = 0; i < DEPTH; i++) {
+		int above = openat(fd, "..", O_PATH | O_CLOEXEC);
+
+		unlinkat(above, name, AT_REMOVEDIR);
+		close(fd);
+		fd = above;
+	}
+	close(fd);
+}
+
+/* A newline is shown as \012: the line is four times as long as the path. */
+static void mappings_of_files_with_long_names_count_once(void)
+{
+	char folder[] = "/tmp/surefree-XXXXXX";
+	char name[251];
+	size_t before = 0, after = 0;
+	void *addr;
+	int fd, file;
+
+	memset(name, '\n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	if (!CHECK(mkdtemp(folder) != NULL))
+		return;
+	fd = open(folder, O_PATH | O_CLOEXEC);
+	if (!descend(&fd, name))
+		return;
+	file = openat(fd, "file", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	CHECK_EQ(sf_maps_count(0, &before), 0);
+	addr = mmap(NULL, 1, PROT_READ, MAP_SHARED, file, 0);
+	CHECK(addr != MAP_FAILED);
+	CHECK_EQ(sf_maps_count(0, &after), 0);
+	CHECK_EQ(after, before + 1);
+	munmap(addr, 1);
+	close(file);
+	unlinkat(fd, "file", 0);
+	remove_again(fd, name);
+	rmdir(folder);
 }
 
 static void check_number(const char *text, int want, size_t value)
@@ -291,7 +353,9 @@ static const struct test tests[] = {
 	  lines_at_the_end_of_the_buffer_are_read },
 	{ "a last line needs no newline", a_last_line_needs_no_newline },
 	{ "an empty file has no line", an_empty_file_has_no_line },
-	{ "a line too long comes in pieces", a_line_too_long_comes_in_pieces },
+	{ "a line too long is cut", a_line_too_long_is_cut },
+	{ "mappings of files with long names count once",
+	  mappings_of_files_with_long_names_count_once },
 	{ "a number is what a file begins with",
 	  a_number_is_what_a_file_begins_with },
 	{ "words and digits are told apart", words_and_digits_are_told_apart },
