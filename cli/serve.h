@@ -15,7 +15,8 @@ extern const bool sf_serve_http_built;
 
 /*
  * Answer on a listening socket, which is closed in the end. One snapshot at a
- * time is taken, and given to everybody who asks within a second. 0 or -errno.
+ * time is taken, and given to everybody who asks within a second. Slow clients
+ * keep nobody out. 0 or -errno.
  */
 int sf_serve_http(struct sf_metrics *metrics, const char *name, int socket_fd,
 		  int signal_fd);

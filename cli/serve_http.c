@@ -3,6 +3,12 @@
  * Serves by libmicrohttpd in this thread: its descriptors and the one of
  * signals are waited for together. Who asks while a snapshot is taken waits and
  * gets the same one.
+ *
+ * libmicrohttpd ends connections that are silent. That is not enough: who sends
+ * a byte now and then would keep all others out. So a request has a time within
+ * which it must be complete, an answer one within which it must be taken, and
+ * when too many connections are open those go that wait for a request, the
+ * oldest first.
  */
 #include "serve.h"
 
@@ -12,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,10 +26,20 @@
 
 #define FRESH_SECONDS	1.0
 #define NR_CONNECTIONS	64
-#define TIMEOUT_SECONDS 10
+#define NR_KEPT		48 /* so that there is room for who comes */
+#define TIMEOUT_SECONDS 10 /* of silence, and for a request */
+#define ANSWER_SECONDS	60 /* to take one */
 #define POLL_MS		1000
 
 const bool sf_serve_http_built = true;
+
+struct client {
+	int fd;
+	bool is_open;	  /* else this place is free */
+	bool is_ended;	  /* by us; libmicrohttpd will find out */
+	bool is_answered; /* else its request is not complete */
+	double since;	  /* by clock_of() */
+};
 
 struct server {
 	struct sf_metrics *metrics;
@@ -31,6 +48,8 @@ struct server {
 	double taken;		   /* when it was there */
 	struct MHD_Response *index, *not_found, *bad_method, *failed;
 	int last_error; /* has been told */
+	double looking; /* seconds during which nobody was listened to */
+	struct client client[NR_CONNECTIONS];
 };
 
 static double now(void)
@@ -40,6 +59,112 @@ static double now(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
+
+/*
+ * Clients
+ */
+
+/* Stands still while a snapshot is taken, which no client is to pay for. */
+static double clock_of(const struct server *server)
+{
+	return now() - server->looking;
+}
+
+static void end_client(struct client *client)
+{
+	shutdown(client->fd, SHUT_RDWR);
+	client->is_ended = true;
+}
+
+/* A connection has come, or is about to be closed. */
+static void note_connection(void *arg, struct MHD_Connection *connection,
+			    void **slot,
+			    enum MHD_ConnectionNotificationCode what)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct server *server = arg;
+	struct client *client = *slot;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL)
+		client->is_open = false;
+	if (what != MHD_CONNECTION_NOTIFY_STARTED || info == NULL)
+		return;
+	for (size_t i = 0; i < NR_CONNECTIONS; i++) {
+		client = &server->client[i];
+		if (client->is_open)
+			continue;
+		*client = (struct client){ .fd = info->connect_fd,
+					   .is_open = true,
+					   .since = clock_of(server) };
+		*slot = client;
+		break;
+	}
+}
+
+/* Its request is complete and is answered, or the answer has been taken. */
+static void note_answer(const struct server *server,
+			struct MHD_Connection *connection, bool is_answered)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *client = info != NULL ? info->socket_context : NULL;
+
+	if (client == NULL)
+		return;
+	client->is_answered = is_answered;
+	client->since = clock_of(server);
+}
+
+static void note_end(void *arg, struct MHD_Connection *connection, void **state,
+		     enum MHD_RequestTerminationCode why)
+{
+	(void)state;
+	(void)why;
+	note_answer(arg, connection, false);
+}
+
+/* Who would go first: who waits for a request, then who waits longest. */
+static bool is_before(const struct client *a, const struct client *b)
+{
+	if (a->is_answered != b->is_answered)
+		return b->is_answered;
+	return a->since < b->since;
+}
+
+/* End who takes too long, and who is too many. Whether there was any. */
+static bool end_clients(struct server *server)
+{
+	struct client *first = NULL;
+	bool any = false;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < NR_CONNECTIONS; i++) {
+		struct client *client = &server->client[i];
+		double seconds = clock_of(server) - client->since;
+
+		if (!client->is_open || client->is_ended)
+			continue;
+		if (seconds >
+		    (client->is_answered ? ANSWER_SECONDS : TIMEOUT_SECONDS)) {
+			end_client(client);
+			any = true;
+			continue;
+		}
+		nr++;
+		if (first == NULL || is_before(client, first))
+			first = client;
+	}
+	if (nr <= NR_KEPT || first == NULL)
+		return any;
+	end_client(first);
+	end_clients(server);
+	return true;
+}
+
+/*
+ * Answers
+ */
 
 static struct MHD_Response *make_page(const char *type, const char *text)
 {
@@ -60,6 +185,7 @@ static void drop_page(struct MHD_Response *page)
 /* 0 or -errno; the old text is gone in any case. */
 static int refresh(struct server *server)
 {
+	double start = now();
 	int err = sf_metrics_update(server->metrics);
 	size_t len = 0;
 	char *text = NULL;
@@ -82,6 +208,7 @@ static int refresh(struct server *server)
 	else
 		free(text);
 	server->taken = now();
+	server->looking += server->taken - start;
 	return err;
 }
 
@@ -103,19 +230,35 @@ static enum MHD_Result answer_metrics(struct server *server,
 	return MHD_queue_response(connection, MHD_HTTP_OK, server->text);
 }
 
+static enum MHD_Result answer_get(struct server *server,
+				  struct MHD_Connection *connection,
+				  const char *url)
+{
+	if (strcmp(url, "/metrics") == 0)
+		return answer_metrics(server, connection);
+	if (strcmp(url, "/") == 0)
+		return MHD_queue_response(connection, MHD_HTTP_OK,
+					  server->index);
+	return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND,
+				  server->not_found);
+}
+
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
 			      const char *url, const char *method,
 			      const char *version, const char *upload,
 			      size_t *upload_len, void **state)
 {
 	struct server *server = arg;
+	enum MHD_Result result;
 
 	(void)version;
 	(void)upload;
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		note_answer(server, connection, true);
 		return MHD_queue_response(connection,
 					  MHD_HTTP_METHOD_NOT_ALLOWED,
 					  server->bad_method);
+	}
 	/* Answered at once, the connection would be closed. */
 	if (*state == NULL) {
 		*state = server;
@@ -126,13 +269,9 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
 		*upload_len = 0;
 		return MHD_YES;
 	}
-	if (strcmp(url, "/metrics") == 0)
-		return answer_metrics(server, connection);
-	if (strcmp(url, "/") == 0)
-		return MHD_queue_response(connection, MHD_HTTP_OK,
-					  server->index);
-	return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND,
-				  server->not_found);
+	result = answer_get(server, connection, url);
+	note_answer(server, connection, true);
+	return result;
 }
 
 /* 0 or -ENOMEM. */
@@ -174,7 +313,8 @@ static void drop_pages(struct server *server)
  * does not wait for more, and takes that up in the next MHD_run() only, of
  * which nothing tells: we look ourselves.
  */
-static int serve(struct MHD_Daemon *daemon, int signal_fd)
+static int serve(struct server *server, struct MHD_Daemon *daemon,
+		 int signal_fd)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
 		daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -182,6 +322,7 @@ static int serve(struct MHD_Daemon *daemon, int signal_fd)
 		{ .fd = signal_fd, .events = POLLIN },
 		{ .fd = info->epoll_fd, .events = POLLIN },
 	};
+	bool again = false;
 
 	while (wait[0].revents == 0) {
 		MHD_UNSIGNED_LONG_LONG ms;
@@ -189,10 +330,13 @@ static int serve(struct MHD_Daemon *daemon, int signal_fd)
 
 		if (MHD_get_timeout(daemon, &ms) == MHD_YES && ms < POLL_MS)
 			timeout = (int)ms;
+		if (again)
+			timeout = 0;
 		if (poll(wait, 2, timeout) < 0 && errno != EINTR)
 			return -errno;
 		if (MHD_run(daemon) != MHD_YES)
 			return -EIO;
+		again = end_clients(server);
 	}
 	return 0;
 }
@@ -205,16 +349,16 @@ int sf_serve_http(struct sf_metrics *metrics, const char *name, int socket_fd,
 	int err = make_pages(&server);
 
 	if (err == 0)
-		daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer,
-					  &server, MHD_OPTION_LISTEN_SOCKET,
-					  socket_fd,
-					  MHD_OPTION_CONNECTION_LIMIT,
-					  (unsigned)NR_CONNECTIONS,
-					  MHD_OPTION_CONNECTION_TIMEOUT,
-					  (unsigned)TIMEOUT_SECONDS,
-					  MHD_OPTION_END);
+		daemon = MHD_start_daemon(
+			MHD_USE_EPOLL, 0, NULL, NULL, answer, &server,
+			MHD_OPTION_LISTEN_SOCKET, socket_fd,
+			MHD_OPTION_CONNECTION_LIMIT, (unsigned)NR_CONNECTIONS,
+			MHD_OPTION_CONNECTION_TIMEOUT,
+			(unsigned)TIMEOUT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
+			note_connection, &server, MHD_OPTION_NOTIFY_COMPLETED,
+			note_end, &server, MHD_OPTION_END);
 	if (daemon != NULL) {
-		err = serve(daemon, signal_fd);
+		err = serve(&server, daemon, signal_fd);
 		MHD_stop_daemon(daemon); /* closes the socket */
 	} else {
 		err = err != 0 ? err : -EIO;

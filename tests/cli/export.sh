@@ -294,14 +294,49 @@ looks=$(($(value surefree_scrapes_total) - before))
 [ $looks -le $(($(date +%s) - start + 1)) ] ||
 	fail "$looks looks for 100 requests"
 
-# It answers again when all connections were taken and are given back.
+# It answers while more connections than it has room for are open, and when
+# they are gone; and when each sends a byte now and then. Such a request has
+# time, but not for ever.
 if command -v python3 >/dev/null; then
 	python3 - "${url##*:}" 2>"$err" <<'EOF' || fail "70 connections"
-import socket, sys
-taken = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
-    for i in range(70)]
-taken[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-assert taken[0].recv(9) == b"HTTP/1.1 "
+import socket, sys, time
+def connect():
+    return socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+def answered(s, request=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+    s.sendall(request)
+    return s.recv(9) == b"HTTP/1.1 "
+def drip(s):
+    try:
+        s.sendall(b"x")
+        return True
+    except OSError:
+        return False
+taken = [connect() for i in range(70)]
+assert answered(taken[-1])
+for s in taken:
+    s.close()
+assert answered(connect())
+slow = [connect() for i in range(70)]
+begin = time.time()
+for s in slow:
+    drip(s)
+assert answered(connect())
+assert time.time() - begin < 5, time.time() - begin
+for s in slow[1:]:
+    s.close()
+one = connect()
+begin = time.time()
+one.sendall(b"GET / HTTP/1.1\r\nX: ")
+one.settimeout(0.5)
+while time.time() - begin < 60 and drip(one):
+    try:
+        if not one.recv(1):
+            break
+    except socket.timeout:
+        pass
+    except OSError:
+        break
+assert 9 < time.time() - begin < 30, time.time() - begin
 EOF
 	get /
 	[ "$got" = 200 ] || fail "after 70 connections: $got"
