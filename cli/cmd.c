@@ -7,11 +7,13 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "surefree.h"
 
@@ -355,11 +357,35 @@ static int dispatch(struct sf_args *args, int argc, char **argv)
 	return args->cmd->run(args);
 }
 
+/*
+ * What we open must not become a stream that was closed. O_PATH can be neither
+ * read nor written, as if it were closed, and programs that we execute have it
+ * closed.
+ */
+static void keep_streams_closed(void)
+{
+	int fd;
+
+	do
+		fd = open("/", O_PATH | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+bool sf_cmd_is_closed(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags < 0 || (flags & FD_CLOEXEC) != 0;
+}
+
 int sf_cmd_main(const struct sf_cmd *cmd, int argc, char **argv)
 {
 	struct sf_args args = { .cmd = cmd };
 	int code;
 
+	keep_streams_closed();
 	snprintf(args.name, sizeof(args.name), "%s", cmd->name);
 	code = dispatch(&args, argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

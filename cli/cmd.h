@@ -80,6 +80,9 @@ int sf_cmd_main(const struct sf_cmd *cmd, int argc, char **argv);
 void sf_cmd_say(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether a standard stream was closed when we were started. */
+bool sf_cmd_is_closed(int fd);
+
 /* One line on how it is used: the cause, and --help. SF_EXIT_USAGE. */
 int sf_cmd_usage(const struct sf_args *args, const char *cause);
 

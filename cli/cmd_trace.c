@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "program.h"
+#include "start.h"
 #include "trace_print.h"
 #include "traced.h"
 
@@ -116,9 +117,12 @@ static bool turn_to_report(const struct sf_args *args,
 	if (fd < 0)
 		return false;
 	fflush(stdout);
-	plan->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (sf_cmd_is_closed(STDOUT_FILENO))
+		plan->out = SF_OUT_CLOSED;
+	else
+		plan->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (plan->out < 0)
-		plan->out = 0;
+		plan->out = SF_OUT_CLOSED;
 	dup2(fd, STDOUT_FILENO);
 	if (path != NULL)
 		close(fd);

@@ -18,6 +18,7 @@
 
 #include "filter.h"
 #include "squeeze_stops.h"
+#include "start.h"
 
 #define TRACE_OPTIONS                                                       \
 	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
@@ -86,8 +87,7 @@ static void child(const struct sf_squeeze *run, const int go[2], int *err)
 		_exit(0);
 	if (run->plan->quiet)
 		be_quiet();
-	if (run->plan->out != 0)
-		dup2(run->plan->out, STDOUT_FILENO);
+	sf_start_turn_out(run->plan->out);
 	execv(run->plan->path, run->plan->words);
 	*err = -errno;
 	_exit(0);

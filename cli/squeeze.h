@@ -29,7 +29,7 @@ struct sf_squeeze_plan {
 	uint64_t nr;	  /* seconds, or n */
 	unsigned timeout; /* seconds until it is killed; 0: never */
 	bool quiet;	  /* standard streams are /dev/null */
-	int out;	  /* its standard output; 0: ours */
+	int out;	  /* as of sf_start_fork() */
 	/* For SF_SQUEEZE_WATCH: told in place of the result's refused. */
 	void (*tell)(void *arg, const struct sf_task *task);
 	void *arg;

@@ -32,6 +32,14 @@ static void become(const char *path, char **words, const int go[2], int failed)
 	_exit(127);
 }
 
+void sf_start_turn_out(int out)
+{
+	if (out == SF_OUT_CLOSED)
+		close(STDOUT_FILENO);
+	else if (out != 0)
+		dup2(out, STDOUT_FILENO);
+}
+
 int sf_start_fork(struct sf_start *start, const char *path, char **words,
 		  int out)
 {
@@ -51,10 +59,10 @@ int sf_start_fork(struct sf_start *start, const char *path, char **words,
 		close_pair(failed);
 		return -EAGAIN;
 	}
-	if (start->pid == 0 && out != 0)
-		dup2(out, STDOUT_FILENO);
-	if (start->pid == 0)
+	if (start->pid == 0) {
+		sf_start_turn_out(out);
 		become(path, words, go, failed[1]);
+	}
 	close(go[0]);
 	close(failed[1]);
 	start->go = go[1];

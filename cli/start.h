@@ -8,6 +8,9 @@
 
 #include "child.h"
 
+/* For a standard output: it is closed. */
+#define SF_OUT_CLOSED (-1)
+
 struct sf_start {
 	pid_t pid;
 	int go;	    /* written to: it may run */
@@ -15,11 +18,14 @@ struct sf_start {
 };
 
 /*
- * With out as its standard output; 0: ours. 0 or -errno; after 0
- * sf_start_wait() must follow.
+ * With out as its standard output; 0: ours, SF_OUT_CLOSED: none. 0 or -errno;
+ * after 0 sf_start_wait() must follow.
  */
 int sf_start_fork(struct sf_start *start, const char *path, char **words,
 		  int out);
+
+/* In a child that is to become a program. */
+void sf_start_turn_out(int out);
 
 /* 0, or -errno: it could not be executed. */
 int sf_start_go(struct sf_start *start);

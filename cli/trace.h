@@ -47,7 +47,7 @@ struct sf_trace_plan {
 	pid_t pid;	  /* 0: the program, or else everything */
 	const char *path; /* of a program to run; NULL: none */
 	char **words;
-	int out;	  /* standard output of the program; 0: ours */
+	int out;	  /* of the program, as of sf_start_fork() */
 	bool follow;	  /* children of pid; those of a program always are */
 	bool splits;	  /* calls that make mappings, too */
 	unsigned timeout; /* seconds until tracing ends; 0: never */

@@ -204,6 +204,13 @@ if [ "$(id -u)" -eq 0 ] && gains_rights "$scratch"; then
 	refused 3 "is setuid" "$scratch/setuid"
 fi
 
+# Streams are handed on as they are, closed ones too.
+status=0
+# shellcheck disable=SC2016 # for that shell
+"$surefree" run sh -c '[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] &&
+	[ -e /proc/$$/fd/2 ]' <&- >&- || status=$?
+expect_status 0 "with closed streams"
+
 # Where the drop-in is not to be seen, the dynamic linker says so and goes on.
 root=$scratch/root
 for file in /bin/true $(ldd /bin/true | grep -o '/[^ ]*'); do

@@ -158,6 +158,13 @@ expect_status 1 "the report in words"
 grep -q '^Refused calls' "$err" || fail "no report on stderr"
 [ ! -s "$out" ] || fail "a report on stdout"
 
+# Closed streams stay so.
+status=0
+"$surefree" squeeze -o "$report" -n 12 -- "$victim" threads 30 <&- >&- ||
+	status=$?
+expect_status 1 "with closed streams"
+grep -q '^Refused calls' "$report" || fail "no report with closed streams"
+
 # Children that the shell had before it became us are not waited for.
 start=$(date +%s)
 # shellcheck disable=SC2016 # for that shell

@@ -64,6 +64,22 @@ print(json.dumps(dict(lines[-1], refused_calls=lines[:-1]), indent=2))' "$out" \
 	cp "$scratch/all" "$out"
 }
 
+# Streams that are closed stay so: the report is the report, and the program's
+# own is nowhere.
+closed_streams() {
+	for closed in '>&-' '<&- >&-' '<&- >&- 2>&-'; do
+		rm -f "$report"
+		status=0
+		# shellcheck disable=SC2016 # for that shell
+		eval '$as "$surefree" trace $how --json -s -o "$report" -- \
+			sh -c '\''[ ! -e /proc/$$/fd/1 ] && exit 43'\' "$closed" \
+			|| status=$?
+		expect_status 0 "trace $closed"
+		cp "$report" "$out"
+		expect_json 'd["trace"]["ended"]' 'with status 43'
+	done
+}
+
 # The two examples, by $how.
 trace_examples() {
 	# shellcheck disable=SC2086 # words
@@ -133,6 +149,7 @@ trace_php() {
 as=$ordinary
 how=--ptrace
 if trace 0 --ptrace -- true; then
+	closed_streams
 	[ ! -x "$examples/example-munmap_limit" ] || trace_examples
 	trace_php
 else
@@ -150,6 +167,7 @@ fi
 as=
 how=
 trace 0 -- true || skip "BPF: $(cat "$err")"
+closed_streams
 [ ! -x "$examples/example-munmap_limit" ] || trace_examples
 trace_php
 

@@ -52,3 +52,10 @@ refused "$name: --size: '2T' is out of range, give 1 to 1099511627776" \
 huge=99999999999999999999999
 refused "$name: --spare: '$huge' is out of range, give 0 to 8388608" \
 	probe malloc --spare=$huge
+
+# Who does not see what is printed is told so.
+status=0
+"$surefree" --version >&- 2>"$err" || status=$?
+expect_status 3 "a closed standard output"
+grep -q 'cannot write to standard output: Bad file descriptor$' "$err" ||
+	fail "a closed standard output: not said"
