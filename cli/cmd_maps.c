@@ -59,17 +59,9 @@ static size_t read_status(pid_t pid, const char *key)
 
 static void read_command(pid_t pid, char *command, size_t len)
 {
-	struct sf_proc proc;
-	char path[48];
-	char *line;
-
-	snprintf(command, len, "?");
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	if (sf_proc_open(&proc, path) != 0)
-		return;
-	if (sf_proc_line(&proc, &line) == 1)
-		snprintf(command, len, "%s", line);
-	sf_proc_close(&proc);
+	sf_process_read_name(pid, command, len);
+	if (command[0] == '\0')
+		snprintf(command, len, "?");
 }
 
 /* 0 or -errno. Of a process whose first thread has ended from another. */

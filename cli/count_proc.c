@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads /proc/PID/status, stat and maps of one process after the other. The
- * first two take no lock of the address space.
+ * Reads /proc/PID/status, stat, comm and maps of one process after the other.
+ * Only the last takes a lock of the address space.
  */
 #include "count_proc.h"
 
@@ -70,6 +70,24 @@ void sf_process_copy_name(char *to, size_t to_len, const char *from)
 	to[i] = '\0';
 }
 
+void sf_process_read_name(pid_t tid, char *to, size_t to_len)
+{
+	struct sf_proc proc;
+	char path[PATH_LEN];
+	size_t len = 0;
+	char *line;
+
+	to[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tid);
+	if (sf_proc_open(&proc, path) != 0)
+		return;
+	/* It may have newlines. */
+	while (len < to_len && sf_proc_line(&proc, &line) == 1)
+		len += (size_t)snprintf(to + len, to_len - len, "%s%s",
+					len > 0 ? "\n" : "", line);
+	sf_proc_close(&proc);
+}
+
 /* The first number of a line's rest, "\t  123 kB". */
 static uint64_t first_number(char *rest)
 {
@@ -99,10 +117,7 @@ static int read_status(struct sf_process *p, pid_t tid, uint64_t *nr_threads)
 	if (err != 0)
 		return err;
 	while (sf_proc_line(&proc, &line) == 1) {
-		if (sf_proc_starts(line, "Name:\t", &after))
-			sf_process_copy_name(p->command, sizeof(p->command),
-					     after);
-		else if (sf_proc_starts(line, "Uid:", &after))
+		if (sf_proc_starts(line, "Uid:", &after))
 			p->uid = second_number(after);
 		else if (sf_proc_starts(line, "VmRSS:", &after))
 			p->rss_len = first_number(after) * 1024;
@@ -168,6 +183,7 @@ static int read_process(const struct sf_process_filter *filter,
 			struct pace *pace, struct sf_process *p)
 {
 	uint64_t nr_threads = 0;
+	char name[SF_COMM_LEN];
 	pid_t tid = p->pid;
 	int err = read_status(p, tid, &nr_threads);
 
@@ -183,9 +199,12 @@ static int read_process(const struct sf_process_filter *filter,
 	/* The file of a process that has just ended is empty. */
 	if (err == 0 && p->mappings == 0)
 		err = -ESRCH;
-	if (err == 0)
-		p->start = read_start(p->pid);
-	return err == -EPERM ? -EACCES : err;
+	if (err != 0)
+		return err == -EPERM ? -EACCES : err;
+	p->start = read_start(p->pid);
+	sf_process_read_name(p->pid, name, sizeof(name));
+	sf_process_copy_name(p->command, sizeof(p->command), name);
+	return 0;
 }
 
 int sf_count_proc_read(const struct sf_process_filter *filter,

@@ -30,6 +30,9 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
  */
 pid_t sf_process_other_thread(pid_t pid);
 
+/* The name of a thread, with whatever bytes it has; "": there is none. */
+void sf_process_read_name(pid_t tid, char *to, size_t to_len);
+
 /* Copy a name, with '?' for what is not printable ASCII. */
 void sf_process_copy_name(char *to, size_t to_len, const char *from);
 

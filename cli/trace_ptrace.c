@@ -3,13 +3,12 @@
  * Tracing by ptrace: the tracer of squeeze, which fills nothing up here. The
  * thread is stopped while it is looked at.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "count_proc.h"
 #include "filter.h"
 #include "os/limit.h"
 #include "os/maps.h"
-#include "os/proc.h"
 #include "squeeze.h"
 #include "tasks.h"
 #include "trace.h"
@@ -53,25 +52,6 @@ static size_t count_mappings(struct count *count, pid_t pid)
 	return count->mappings;
 }
 
-static void read_command(pid_t tid, char command[SF_TRACE_COMMAND])
-{
-	struct sf_proc proc;
-	char path[48];
-	char *line;
-
-	command[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tid);
-	if (sf_proc_open(&proc, path) != 0)
-		return;
-	if (sf_proc_line(&proc, &line) == 1)
-		snprintf(command, SF_TRACE_COMMAND, "%.*s",
-			 SF_TRACE_COMMAND - 1, line);
-	sf_proc_close(&proc);
-	for (char *at = command; *at != '\0'; at++)
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-}
-
 static void tell(void *arg, const struct sf_task *task)
 {
 	const char *call = sf_filter_name(task->call.nr);
@@ -81,6 +61,7 @@ static void tell(void *arg, const struct sf_task *task)
 		.pid = task->process->pid,
 		.tid = task->tid,
 	};
+	char name[SF_TRACE_COMMAND];
 	struct sf_where where;
 	size_t limit;
 
@@ -89,7 +70,8 @@ static void tell(void *arg, const struct sf_task *task)
 	sf_trace_describe(&event, call, task->call.args, task->call.result);
 	if (event.is_release)
 		sf_trace_measure(&event);
-	read_command(task->tid, event.command);
+	sf_process_read_name(task->tid, name, sizeof(name));
+	sf_process_copy_name(event.command, sizeof(event.command), name);
 	event.mappings = count_mappings(&trace->count, event.pid);
 	sf_limit_mappings(&limit);
 	event.limit = limit;

@@ -87,11 +87,17 @@ for source in $sources; do
 	expect_json "[x['pid'] for x in $p].count($hold_pid)" 1
 done
 
-# A process whose first thread has ended is still one.
+# A process whose first thread has ended is still one, with the name of that
+# thread, which may be of any bytes.
 python3 -c 'import ctypes, os, threading, time
-threading.Thread(target=lambda: time.sleep(10)).start()
+libc = ctypes.CDLL(None)
+def other():
+    libc.prctl(15, b"other")
+    time.sleep(10)
+threading.Thread(target=other).start()
+libc.prctl(15, b"\x1b[31m\"\\\n\xc3\xa4\xff{}")
 nr = {"x86_64": 60, "aarch64": 93}.get(os.uname().machine)
-nr and ctypes.CDLL(None).syscall(nr, 0)' &
+nr and libc.syscall(nr, 0)' &
 headless=$!
 end=$(($(date +%s) + 5))
 until grep -q '^State:.Z' "/proc/$headless/status" ||
@@ -103,6 +109,7 @@ if grep -q '^State:.Z' "/proc/$headless/status"; then
 		ps -p "$headless" --source "$source"
 		expect_status 0 "no first thread, by $source"
 		expect_json "${only}['mappings'] > 10" True
+		expect_json "${only}['command']" '?[31m"\????{}'
 	done
 fi
 kill -KILL "$headless" 2>/dev/null
