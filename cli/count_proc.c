@@ -201,6 +201,7 @@ static int read_process(const struct sf_process_filter *filter,
 		err = -ESRCH;
 	if (err != 0)
 		return err == -EPERM ? -EACCES : err;
+	p->proc_tid = tid;
 	p->start = read_start(p->pid);
 	sf_process_read_name(p->pid, name, sizeof(name));
 	sf_process_copy_name(p->command, sizeof(p->command), name);

@@ -111,16 +111,19 @@ static const char *user_of(struct sf_process_state *state, uid_t uid)
 			user != NULL ? user->pw_name : number);
 }
 
-/* Processes with the same key are in the same cgroups: one is read for all. */
+/*
+ * Processes with the same key are in the same cgroups: one is read for all. A
+ * thread that has ended is in none any more, its process's first one too.
+ */
 static const char *cgroup_of(struct sf_process_state *state, uint64_t key,
-			     pid_t pid)
+			     pid_t tid)
 {
 	const char *text = find_text(&state->cgroups, key);
 	char path[PATH_LEN];
 
 	if (text != NULL)
 		return text;
-	sf_cgroup_read(pid, path, sizeof(path));
+	sf_cgroup_read(tid, path, sizeof(path));
 	/* One that has just ended tells nothing of the others. */
 	if (path[0] == '\0')
 		return "";
@@ -145,7 +148,7 @@ static int add_row(struct sf_processes *all, const struct sf_process *p,
 	row = &all->row[all->nr];
 	*row = *p;
 	row->user = user_of(state, p->uid);
-	row->cgroup = cgroup_of(state, cgroups, p->proc_pid);
+	row->cgroup = cgroup_of(state, cgroups, p->proc_tid);
 	if (row->user == NULL || row->cgroup == NULL)
 		return -ENOMEM;
 	all->nr++;
@@ -168,6 +171,7 @@ static int take_bpf(void *arg, const struct sf_bpf_process *from)
 	struct sf_process p = {
 		.pid = (pid_t)from->pid,
 		.proc_pid = (pid_t)from->proc_pid,
+		.proc_tid = (pid_t)from->proc_pid,
 		.uid = from->uid,
 		.start = from->start,
 		.mappings = from->mappings,
@@ -178,6 +182,8 @@ static int take_bpf(void *arg, const struct sf_bpf_process *from)
 		return 0;
 	if (from->tid != from->pid && has_spoken(all, p.pid))
 		return 0;
+	if (from->tid != from->pid)
+		p.proc_tid = sf_process_other_thread(p.proc_pid);
 	p.rss_len = (size_t)from->rss_pages * (size_t)sysconf(_SC_PAGESIZE);
 	memcpy(p.refused, from->refused, sizeof(p.refused));
 	sf_process_copy_name(p.command, sizeof(p.command), from->comm);

@@ -25,6 +25,7 @@
 struct sf_process {
 	pid_t pid;
 	pid_t proc_pid; /* its name in /proc, of another pid namespace maybe */
+	pid_t proc_tid; /* a thread that has not ended, likewise */
 	uid_t uid;	/* the effective one */
 	uint64_t start; /* with pid: tells a process from a later one */
 	size_t mappings;

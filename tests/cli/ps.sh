@@ -110,6 +110,10 @@ if grep -q '^State:.Z' "/proc/$headless/status"; then
 		expect_status 0 "no first thread, by $source"
 		expect_json "${only}['mappings'] > 10" True
 		expect_json "${only}['command']" '?[31m"\????{}'
+		# Its first thread is in no cgroup any more (version 1).
+		cgroup=$(json "${only}['cgroup']") || exit 1
+		ps -p $$ --source "$source"
+		expect_json "${only}['cgroup']" "$cgroup"
 	done
 fi
 kill -KILL "$headless" 2>/dev/null
