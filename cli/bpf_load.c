@@ -3,6 +3,8 @@
 #include "bpf_load.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@
 #else
 #define SYSCALL "__arm64_sys_"
 #endif
+
+#define NR_FILES 64 /* more than any of ours needs */
 
 #define BTF "/sys/kernel/btf/vmlinux"
 
@@ -30,12 +34,30 @@ void sf_bpf_silence(void)
 	libbpf_set_print(say_nothing);
 }
 
+/*
+ * Whether there is room for all that is loaded. libbpf has other errors when
+ * there is not: what it tries first fails, and it concludes that the kernel
+ * can't do that.
+ */
+static bool may_open_files(void)
+{
+	int fd[NR_FILES];
+	size_t nr = 0;
+
+	while (nr < NR_FILES && (fd[nr] = open("/", O_PATH | O_CLOEXEC)) >= 0)
+		nr++;
+	for (size_t i = 0; i < nr; i++)
+		close(fd[i]);
+	return nr == NR_FILES;
+}
+
 const char *sf_bpf_explain(int err)
 {
 	if (err == -EPERM || err == -EACCES)
 		return "BPF needs root, or CAP_BPF and CAP_PERFMON";
-	if (err == -EMFILE || err == -ENFILE)
-		return "too many files are open (ulimit -n)";
+	if (err == -EMFILE || err == -ENFILE || !may_open_files())
+		return "BPF needs more open files; raise the limit on them "
+		       "(ulimit -n)";
 	if (access(BTF, R_OK) != 0)
 		return "BPF needs " BTF
 		       " (CONFIG_DEBUG_INFO_BTF), which this kernel lacks";

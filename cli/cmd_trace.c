@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "files.h"
 #include "program.h"
 #include "start.h"
 #include "trace_print.h"
@@ -146,6 +147,7 @@ static int trace(const struct sf_args *args, const struct sf_trace_plan *given)
 	plan.ready = ready;
 	plan.arg = &job;
 	sf_trace_report_open(report);
+	sf_files_raise();
 	if (args->opt[PTRACE].given)
 		err = sf_trace_ptrace(&plan, &result);
 	else

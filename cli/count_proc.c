@@ -232,6 +232,9 @@ int sf_count_proc_read(const struct sf_process_filter *filter,
 		if (got == 0)
 			err = take(arg, &p);
 		*nr_unreadable += got == -EACCES;
+		/* That is no matter of this process. */
+		if (got == -EMFILE || got == -ENFILE)
+			err = got;
 	}
 	closedir(dir);
 	return err;

@@ -15,6 +15,7 @@
 #include "cgroup.h"
 #include "count_bpf.h"
 #include "count_proc.h"
+#include "files.h"
 #include "os/limit.h"
 
 #define PATH_LEN 1024
@@ -210,6 +211,7 @@ int sf_processes_open(struct sf_processes *all, enum sf_process_source source,
 	all->state = calloc(1, sizeof(*all->state));
 	if (all->state == NULL)
 		return -ENOMEM;
+	sf_files_raise();
 	if (source != SF_PROCESS_PROC)
 		err = sf_count_bpf_open(&all->state->bpf, refusals,
 					&all->no_bpf);

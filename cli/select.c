@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "files.h"
 
 #define NAME_LEN 64
 
@@ -182,8 +183,10 @@ int sf_select_cannot(const char *name, const struct sf_processes *all, int err)
 	else if (all->no_bpf != NULL && !all->by_bpf)
 		sf_cmd_say(name, "%s; --source proc does without", all->no_bpf);
 	else
-		sf_cmd_say(name, "cannot read %s (%s); mount /proc",
-			   all->by_bpf ? "processes" : "/proc", strerror(-err));
+		sf_cmd_say(name, "cannot read %s (%s); %s",
+			   all->by_bpf ? "processes" : "/proc", strerror(-err),
+			   sf_files_remedy(err) != NULL ? sf_files_remedy(err) :
+							  "mount /proc");
 	return SF_EXIT_CANNOT;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "files.h"
 
 static int write_all(int fd, const char *text, size_t len)
 {
@@ -94,6 +95,9 @@ static void say(const char *name, const char *path, int err)
 			   "'%s' is there and is no regular file; give "
 			   "another, or - for standard output",
 			   path);
+	else if (sf_files_remedy(err) != NULL)
+		sf_cmd_say(name, "cannot write '%s': %s; %s", path,
+			   strerror(-err), sf_files_remedy(err));
 	else
 		sf_cmd_say(name,
 			   "cannot write '%s': %s; give a file in a folder "

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.h"
+
 static void close_pair(const int pair[2])
 {
 	close(pair[0]);
@@ -22,6 +24,7 @@ static void become(const char *path, char **words, const int go[2], int failed)
 	int err;
 
 	close(go[1]);
+	sf_files_restore();
 	/* Without a byte whoever started us has ended. */
 	if (read(go[0], &byte, 1) == 1) {
 		execv(path, words);
@@ -45,12 +48,14 @@ int sf_start_fork(struct sf_start *start, const char *path, char **words,
 {
 	int failed[2];
 	int go[2];
+	int err;
 
 	if (pipe2(go, O_CLOEXEC) != 0)
 		return -errno;
 	if (pipe2(failed, O_CLOEXEC) != 0) {
+		err = -errno;
 		close_pair(go);
-		return -EMFILE;
+		return err;
 	}
 	fflush(NULL);
 	start->pid = fork();

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "pid_ns.h"
 
 int sf_traced_open_report(const struct sf_args *args, const char *path)
@@ -38,6 +39,10 @@ int sf_traced_cannot_run(const struct sf_args *args, int err)
 			   "'%s' cannot be traced: %s; allow ptrace and "
 			   "seccomp (container, kernel.yama.ptrace_scope)",
 			   args->words[0], strerror(-err));
+	else if (sf_files_remedy(err) != NULL)
+		sf_cmd_say(args->name, "cannot run '%s': %s; %s",
+			   args->words[0], strerror(-err),
+			   sf_files_remedy(err));
 	else
 		sf_cmd_say(args->name, "cannot run '%s': %s", args->words[0],
 			   strerror(-err));

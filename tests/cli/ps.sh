@@ -119,6 +119,18 @@ fi
 kill -KILL "$headless" 2>/dev/null
 wait "$headless"
 
+# Where it may open few files it says so, or does with them.
+nr=4
+while [ $((nr += 1)) -le 16 ]; do
+	for source in $sources; do
+		run sh -c 'ulimit -n "$0"; exec "$@"' $nr "$surefree" ps \
+			--source "$source" 7>&- 8<&-
+		[ "$status" -eq 0 ] && continue
+		expect_status 3 "$nr files by $source"
+		grep -q '(ulimit -n)' "$err" || fail "$nr files: no remedy"
+	done
+done
+
 # Sorting and selecting.
 ps
 expect_json "[x['mappings'] for x in $p] == \

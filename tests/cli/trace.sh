@@ -180,6 +180,17 @@ trace 0 --json -- sh -c 'echo "$1"; exit 42' sh 'a b'
 expect_json 'd["trace"]["ended"]' 'with status 42'
 expect_json 'd["finding"]' False
 
+# So is its limit on open files, which we raise for BPF; where that can't be
+# done it is what is wrong.
+run sh -c 'ulimit -Sn 8; exec "$@"' sh "$surefree" trace -o "$report" -- \
+	sh -c 'ulimit -Sn'
+expect_status 0 "with 8 files"
+[ "$(cat "$out")" = 8 ] || fail "the limit on open files is another"
+run sh -c 'ulimit -n 8; exec "$@"' sh "$surefree" trace -- true
+expect_status 3 "with no more than 8 files"
+grep -q 'raise the limit on them (ulimit -n); or give --ptrace' "$err" ||
+	fail "too few open files: no remedy"
+
 # Threads, in a child of a child; whose tracer we don't mind.
 run "$surefree" squeeze -n 12 -- "$victim" threads 30 </dev/null
 if [ "$status" -ne 3 ]; then
