@@ -15,6 +15,7 @@
 #include "fill.h"
 #include "program.h"
 #include "squeeze_print.h"
+#include "start.h"
 #include "surefree.h"
 #include "traced.h"
 
@@ -330,6 +331,7 @@ static int run(const struct sf_args *args)
 	if (err != 0)
 		return cannot_run(args, err);
 	plan.path = path;
+	sf_start_outlive_reader();
 	report = sf_traced_open_report(args, args->opt[OUTPUT].text);
 	if (report < 0)
 		return SF_EXIT_CANNOT;

@@ -148,6 +148,8 @@ static int trace(const struct sf_args *args, const struct sf_trace_plan *given)
 	plan.arg = &job;
 	sf_trace_report_open(report);
 	sf_files_raise();
+	if (plan.path != NULL)
+		sf_start_outlive_reader();
 	if (args->opt[PTRACE].given)
 		err = sf_trace_ptrace(&plan, &result);
 	else

@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "files.h"
 #include "filter.h"
 #include "squeeze_stops.h"
 #include "start.h"
@@ -88,8 +87,7 @@ static void child(const struct sf_squeeze *run, const int go[2], int *err)
 		_exit(0);
 	if (run->plan->quiet)
 		be_quiet();
-	sf_start_turn_out(run->plan->out);
-	sf_files_restore();
+	sf_start_prepare(run->plan->out);
 	execv(run->plan->path, run->plan->words);
 	*err = -errno;
 	_exit(0);

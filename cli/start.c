@@ -11,6 +11,9 @@
 
 #include "files.h"
 
+static struct sigaction pipe_before;
+static bool is_pipe_ignored;
+
 static void close_pair(const int pair[2])
 {
 	close(pair[0]);
@@ -24,7 +27,6 @@ static void become(const char *path, char **words, const int go[2], int failed)
 	int err;
 
 	close(go[1]);
-	sf_files_restore();
 	/* Without a byte whoever started us has ended. */
 	if (read(go[0], &byte, 1) == 1) {
 		execv(path, words);
@@ -35,8 +37,18 @@ static void become(const char *path, char **words, const int go[2], int failed)
 	_exit(127);
 }
 
-void sf_start_turn_out(int out)
+void sf_start_outlive_reader(void)
 {
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	is_pipe_ignored = sigaction(SIGPIPE, &ignore, &pipe_before) == 0;
+}
+
+void sf_start_prepare(int out)
+{
+	sf_files_restore();
+	if (is_pipe_ignored)
+		sigaction(SIGPIPE, &pipe_before, NULL);
 	if (out == SF_OUT_CLOSED)
 		close(STDOUT_FILENO);
 	else if (out != 0)
@@ -65,7 +77,7 @@ int sf_start_fork(struct sf_start *start, const char *path, char **words,
 		return -EAGAIN;
 	}
 	if (start->pid == 0) {
-		sf_start_turn_out(out);
+		sf_start_prepare(out);
 		become(path, words, go, failed[1]);
 	}
 	close(go[0]);

@@ -24,8 +24,14 @@ struct sf_start {
 int sf_start_fork(struct sf_start *start, const char *path, char **words,
 		  int out);
 
-/* In a child that is to become a program. */
-void sf_start_turn_out(int out);
+/*
+ * From now on we don't end when nobody reads what we write any more: the
+ * program that we trace would end with us, and it has done nothing wrong.
+ */
+void sf_start_outlive_reader(void);
+
+/* In a child that is to become a program: it has everything as we got it. */
+void sf_start_prepare(int out);
 
 /* 0, or -errno: it could not be executed. */
 int sf_start_go(struct sf_start *start);

@@ -131,11 +131,15 @@ void sf_trace_report_add(struct sf_trace_report *report,
 	if (!report->live) {
 		if (sf_trace_groups_add(&report->groups, event) != 0)
 			report->failed = true;
-	} else if (!report->json) {
-		event_text(report, event);
-	} else if (event_json(event) != 0) {
-		report->failed = true;
+		return;
 	}
+	/* Nobody reads it any more: that is said in the end. */
+	if (ferror(stdout))
+		return;
+	if (!report->json)
+		event_text(report, event);
+	else if (event_json(event) != 0)
+		report->failed = true;
 }
 
 /*

@@ -80,6 +80,36 @@ closed_streams() {
 	done
 }
 
+# Who reads the report goes away: the program runs on, and is told nothing.
+gone_reader() {
+	rm -f "$scratch/gone" "$scratch/done"
+	# shellcheck disable=SC2016,SC2086 # for that shell; words
+	{
+		status=0
+		$as "$surefree" trace $how -- sh -c '"$1" refused 1
+			until [ -e "$2" ]; do :; done
+			"$1" refused 50
+			echo >"$3"' sh "$victim" "$scratch/gone" \
+			"$scratch/done" 2>&1 >/dev/null </dev/null || status=$?
+		echo $status >"$scratch/status"
+	} | {
+		head -n 1 >"$out"
+		exec <&-
+		echo >"$scratch/gone"
+	}
+	[ -e "$scratch/done" ] || fail "the program ends with the reader"
+	status=$(cat "$scratch/status")
+	expect_status 3 "nobody reads it"
+	# shellcheck disable=SC2016 # for that shell
+	signal='kill -PIPE $$; exit 5'
+	status=0
+	sh -c "$signal" || status=$?
+	[ $status -eq 5 ] && end='with status 5' || end='by SIGPIPE'
+	# shellcheck disable=SC2086 # words
+	trace 0 $how --json -s -- sh -c "$signal"
+	expect_json 'd["trace"]["ended"]' "$end"
+}
+
 # The two examples, by $how.
 trace_examples() {
 	# shellcheck disable=SC2086 # words
@@ -150,6 +180,7 @@ as=$ordinary
 how=--ptrace
 if trace 0 --ptrace -- true; then
 	closed_streams
+	gone_reader
 	[ ! -x "$examples/example-munmap_limit" ] || trace_examples
 	trace_php
 else
@@ -168,6 +199,7 @@ as=
 how=
 trace 0 -- true || skip "BPF: $(cat "$err")"
 closed_streams
+gone_reader
 [ ! -x "$examples/example-munmap_limit" ] || trace_examples
 trace_php
 
