@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* The textfile, written beside its place and renamed. */
+/*
+ * The textfile, written beside its place and renamed once it is on the disk. A
+ * signal that ends us comes before or after that, or its rest would stay.
+ */
 #include "serve.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +50,7 @@ static bool is_other(const char *path)
 }
 
 /* node_exporter reads *.prom: the name that it has meanwhile is none. */
-static int replace(const char *path, const char *text, size_t len)
+static int replace_unsignalled(const char *path, const char *text, size_t len)
 {
 	char *beside;
 	int fd, err;
@@ -60,6 +64,8 @@ static int replace(const char *path, const char *text, size_t len)
 	if (fd >= 0) {
 		if (err == 0 && fchmod(fd, usual_mode()) != 0)
 			err = -errno;
+		if (err == 0 && fsync(fd) != 0)
+			err = -errno;
 		if (close(fd) != 0 && err == 0)
 			err = -errno;
 		if (err == 0 && rename(beside, path) != 0)
@@ -68,6 +74,22 @@ static int replace(const char *path, const char *text, size_t len)
 			unlink(beside);
 	}
 	free(beside);
+	return err;
+}
+
+static int replace(const char *path, const char *text, size_t len)
+{
+	sigset_t ending, before;
+	int err;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGTERM);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGHUP);
+	sigaddset(&ending, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &ending, &before);
+	err = replace_unsignalled(path, text, len);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 
@@ -110,9 +132,12 @@ int sf_serve_file(struct sf_metrics *metrics, const char *name,
 		  const char *path, unsigned seconds, int signal_fd)
 {
 	struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
-	int first = write_once(metrics, path);
-	int last = first;
+	int first, last;
 
+	/* A file that would be too large is an error of write(). */
+	signal(SIGXFSZ, SIG_IGN);
+	first = write_once(metrics, path);
+	last = first;
 	if (first != 0)
 		say(name, path, first);
 	while (first == 0 && seconds > 0 &&

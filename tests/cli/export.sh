@@ -207,6 +207,28 @@ if [ ! -p pipe ] || [ ! -h link ]; then
 fi
 rm -r pipe link folder
 
+# Nothing is left of a file that is not finished: it may not be so large, or
+# we are terminated before it is renamed, which comes after fsync().
+run sh -c 'ulimit -f 1 && exec "$@"' sh "$surefree" export -o "$scratch/s.prom"
+expect_status 3 "a file that may not be so large"
+grep -q "cannot write .*: File too large" "$err" || fail "not said"
+[ "$(ls -- *.prom*)" = s.prom ] || fail "leaves a file that is too large"
+if strace -qq -o /dev/null -e inject=fchmod:delay_enter=1 true 2>/dev/null
+then
+	strace -D -qq -o calls -e trace=fchmod,fsync,/^rename \
+		-e inject=fchmod:delay_enter=2000000 \
+		"$surefree" export -o "$scratch/s.prom" 2>"$err" 7>&- 8<&- &
+	exporter=$!
+	within 30 grep -qs ^fchmod calls || fail "its mode is not set"
+	kill $exporter
+	status=0
+	wait $exporter || status=$?
+	[ "$(ls -- *.prom*)" = s.prom ] || fail "leaves a file when terminated"
+	[ "$(sed -n 's/^\(fsync\|rename\).*/\1/p' calls | head -n 1)" = \
+		fsync ] || fail "no fsync()"
+	rm calls
+fi
+
 "$surefree" export -o "$scratch/s.prom" -i 1 2>"$err" 7>&- 8<&- &
 exporter=$!
 pids="$pids $exporter"
