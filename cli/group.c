@@ -154,6 +154,7 @@ static void clear_sums(struct sf_group *group)
 	group->rss_len = 0;
 	group->tables_len = 0;
 	group->largest = 0;
+	group->is_untold = false;
 }
 
 /* One candidate for each name; returns their number. */
@@ -226,7 +227,7 @@ struct sf_group *sf_group_add(struct sf_groups *groups, const char *name)
 		return place->name != NULL ? place : NULL;
 	}
 	for (size_t i = 1; i < groups->nr; i++) {
-		if (groups->group[i].nr == 0)
+		if (groups->group[i].nr == 0 && !groups->group[i].is_untold)
 			return take_place(groups, &groups->group[i], name);
 	}
 	return &groups->group[0];

@@ -8,7 +8,8 @@
  * A group keeps its place while it has processes and nobody needs it twice as
  * much, so that who is named does not change with every snapshot. One whose
  * calls were refused keeps it longer: what was counted is told after the
- * process has ended.
+ * process has ended. When it goes its count goes too, as what it is, a count of
+ * that name: in "other" it would look as if calls were refused now.
  */
 #ifndef SF_CLI_GROUP_H
 #define SF_CLI_GROUP_H
@@ -36,6 +37,7 @@ struct sf_group {
 	size_t mappings, rss_len, tables_len; /* of them all */
 	size_t largest;			      /* mappings of one */
 	uint64_t refused[SF_CALL_NR][SF_GROUP_ERRORS];
+	bool is_untold; /* some of these are of this snapshot */
 };
 
 struct sf_group_rule {

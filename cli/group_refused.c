@@ -114,6 +114,7 @@ static int add_new(struct sf_groups *groups, struct sf_bpf_refusals r)
 		group = group_of_ended(groups, r.comm);
 	if (group == NULL)
 		return -ENOMEM;
+	group->is_untold = true;
 	for (size_t call = 0; call < SF_CALL_NR; call++) {
 		/* The two are counted one after the other. */
 		if (r.nr_again[call] > r.nr[call])
