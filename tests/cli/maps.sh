@@ -74,6 +74,15 @@ run "$surefree" maps --json "$pid"
 expect_json 'd["maps"]["command"][0]' b
 end
 
+# A newline ends neither.
+name='a
+b'
+cp "$victim" "$scratch/$name"
+begin "$scratch/$name" threads 1
+run "$surefree" maps --json "$pid"
+expect_json '[d["maps"]["command"]]' "['a\\nb']"
+end
+
 explained threads 100 thread_guards thread_stack 100
 explained fibers 1000 fiber_guards fiber_stack 1000
 explained commit 500 commit_pattern reserved 490

@@ -110,6 +110,17 @@ gone_reader() {
 	expect_json 'd["trace"]["ended"]' "$end"
 }
 
+# Names are of any bytes.
+odd_name() {
+	name='a
+b'
+	cp "$victim" "$scratch/$name"
+	# shellcheck disable=SC2086 # words
+	trace 1 $how --json -- "$scratch/$name" refused 1
+	gather
+	expect_json '[c["command"] for c in d["refused_calls"]]' "['a?b']"
+}
+
 # The two examples, by $how.
 trace_examples() {
 	# shellcheck disable=SC2086 # words
@@ -180,6 +191,7 @@ as=$ordinary
 how=--ptrace
 if trace 0 --ptrace -- true; then
 	closed_streams
+	odd_name
 	gone_reader
 	[ ! -x "$examples/example-munmap_limit" ] || trace_examples
 	trace_php
@@ -199,6 +211,7 @@ as=
 how=
 trace 0 -- true || skip "BPF: $(cat "$err")"
 closed_streams
+odd_name
 gone_reader
 [ ! -x "$examples/example-munmap_limit" ] || trace_examples
 trace_php
