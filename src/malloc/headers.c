@@ -93,9 +93,12 @@ void sf_headers_cut(struct sf_pool *pool)
 	forget(pool);
 	if (now >= old)
 		return;
+	/* First: nothing is made accessible there any more. */
 	pool->max_units = now;
-	sf_reserve_cut(middle - marks_len(old), middle + headers_len(old),
-		       middle - marks_len(now), middle + headers_len(now));
+	sf_reserve_cut_end(middle - marks_len(old), middle + headers_len(old),
+			   middle + headers_len(now));
+	sf_reserve_cut_start(middle - marks_len(old), middle + headers_len(now),
+			     middle - marks_len(now));
 }
 
 /* Where this fails half-way the marks are accessible, and are so again. */
@@ -118,8 +121,8 @@ int sf_headers_grow(struct sf_pool *pool, size_t end)
 	size_t nr = ((end << sf_page_shift) + SF_SLAB_LEN - 1) >> SF_UNIT_SHIFT;
 	int err = 0;
 
-	nr = sf_min(sf_align_up(nr, STEP), max_units(pool));
 	sf_lock_acquire(&pool->grow, SF_RANK_POOL);
+	nr = sf_min(sf_align_up(nr, STEP), pool->max_units);
 	if (nr > nr_units(pool)) {
 		err = commit(pool, nr_units(pool), nr);
 		if (err == 0) {
@@ -136,8 +139,10 @@ int sf_headers_grow(struct sf_pool *pool, size_t end)
 int sf_headers_grow_ahead(struct sf_pool *pool, size_t end)
 {
 	size_t ahead = sf_option(SF_OPTION_AHEAD) >> sf_page_shift;
+	size_t nr_pages = pool->region->nr_pages;
 
-	ahead = sf_min(ahead, pool->region->nr_pages - end);
+	/* Less, when it was cut just now. */
+	ahead = sf_min(ahead, sf_max(nr_pages, end) - end);
 	return sf_headers_grow(pool, end + ahead) == 0 ?
 		       0 :
 		       sf_headers_grow(pool, end);

@@ -6,12 +6,12 @@
  *	| reserved | <- marks, 1 KiB a unit | headers, 512 bytes -> | reserved |
  *
  * Three mappings for life, or fewer where the region was cut. Headers stay once
- *they were used. Marks are given back to the kernel: a page of them belongs to
- *as many units as a word of the region's tree has bits for. When all these
- *pages are free and hold no old contents they are taken for the moment, so that
- *no slab is opened there, and the page of marks is discarded. A bit for each
- *word, in the tree's leaf, says that a slab was opened there since: large
- *blocks have no marks to give back.
+ * they were used. Marks are given back to the kernel: a page of them belongs to
+ * as many units as a word of the region's tree has bits for. When all these
+ * pages are free and hold no old contents they are taken for the moment, so
+ * that no slab is opened there, and the page of marks is discarded. A bit for
+ * each word, in the tree's leaf, says that a slab was opened there since: large
+ * blocks have no marks to give back.
  */
 #ifndef SF_MALLOC_HEADERS_H
 #define SF_MALLOC_HEADERS_H

@@ -6,9 +6,7 @@
 
 #include "base/log.h"
 #include "malloc/headers.h"
-#include "os/limit.h"
 #include "vm/account.h"
-#include "vm/limits.h"
 #include "vm/pin.h"
 #include "vm/release.h"
 #include "vm/retain.h"
@@ -45,7 +43,7 @@ static int open_pool(struct sf_pool *pool, struct sf_region *region)
 	pool->region = region;
 	pool->target = TARGET_FLOOR_LEN >> sf_page_shift;
 	pool->base = region->base;
-	while ((err = sf_headers_reserve(pool)) != 0 &&
+	while ((err = sf_headers_reserve(pool)) == -ENOMEM &&
 	       nr_pages > SF_LEAF_PAGES) {
 		nr_pages = nr_pages / 2;
 		sf_region_cut(region, nr_pages);
@@ -199,24 +197,8 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 	}
 }
 
-/*
- * Where address space is limited other regions may have some that they do not
- * need. But then they are small for good, and there may not be many.
- */
-static bool cut_others(size_t nr_regions)
-{
-	if (sf_limit_address_space() == SIZE_MAX ||
-	    nr_regions > SF_MAX_REGIONS / 2)
-		return false;
-	sf_limits_obey();
-	sf_pool_cut_all();
-	return true;
-}
-
 int sf_pool_take(size_t nr, size_t align, unsigned flags, struct sf_pages *out)
 {
-	bool was_cut = false;
-
 	for (;;) {
 		size_t seen = sf_state_nr_regions();
 		int refused = 0;
@@ -241,9 +223,8 @@ int sf_pool_take(size_t nr, size_t align, unsigned flags, struct sf_pages *out)
 		}
 		err = sf_state_add_region(SF_REGION_HEAP,
 					  nr + (align >> sf_page_shift), seen);
-		if (err != 0 && (was_cut || !cut_others(seen)))
+		if (err != 0)
 			return -ENOMEM;
-		was_cut |= err != 0;
 	}
 }
 

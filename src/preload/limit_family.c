@@ -13,16 +13,24 @@
 
 #include "base/compiler.h"
 #include "malloc/pool.h"
+#include "os/lock.h"
 #include "os/sys.h"
+#include "vm/fork.h"
 #include "vm/limits.h"
 
 static void obey(int resource, const struct rlimit *limit)
 {
+	bool cut = resource == RLIMIT_AS && sf_limits_should_cut();
+
 	if (limit == NULL || limit->rlim_cur == RLIM_INFINITY ||
-	    (resource != RLIMIT_AS && resource != RLIMIT_DATA))
+	    (resource != RLIMIT_DATA && !cut))
 		return;
-	sf_limits_obey();
-	if (resource == RLIMIT_AS)
+	/* A handler may have interrupted who holds a lock; and a child of
+	   vfork() has its parent's memory. */
+	if (sf_lock_depth > 0 || !sf_fork_is_own_process())
+		return;
+	sf_limits_obey(cut);
+	if (cut)
 		sf_pool_cut_all();
 }
 

@@ -46,6 +46,9 @@ static void add_region(struct sf_region *region, struct surefree_stats *out)
 	sf_region_unlock(region);
 	out->nr_regions++;
 	out->nr_mappings += SF_REGION_MAPPINGS;
+	/* Metadata lies apart. */
+	if (region->start > region->metadata)
+		out->nr_mappings++;
 }
 
 static enum surefree_trap trap_state(void)

@@ -392,6 +392,9 @@ static bool grow(const struct sf_extent *extent, size_t nr_more, unsigned flags,
 		if (taken)
 			break;
 		*err = sf_region_grow(region, next + nr_more);
+		/* It was cut meanwhile. */
+		if (*err == -ENOSPC)
+			*err = -ENOMEM;
 		if (*err != 0)
 			return false;
 	}

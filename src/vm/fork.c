@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "os/lock.h"
+#include "os/sys.h"
 #include "vm/keep.h"
 #include "vm/pin.h"
 #include "vm/region.h"
@@ -15,6 +16,21 @@ _Atomic uint32_t sf_fork_freeze;
 void sf_fork_wait(void)
 {
 	sf_lock_wait(&sf_fork_freeze, 1);
+}
+
+static _Atomic long own_process;
+
+static void note_process(void)
+{
+	atomic_store_explicit(&own_process,
+			      sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0),
+			      memory_order_relaxed);
+}
+
+bool sf_fork_is_own_process(void)
+{
+	return sf_sys(__NR_getpid, 0, 0, 0, 0, 0, 0) ==
+	       atomic_load_explicit(&own_process, memory_order_relaxed);
 }
 
 /* A region with an operation under way, and their number; else NULL. */
@@ -181,6 +197,7 @@ static void child(void)
 	if (mine.nr > 1 || mine.as_is) {
 		child_as_is();
 	} else {
+		note_process();
 		end_operations();
 		thaw();
 		for (int i = SF_NR_FORK_LEVELS - 1; i >= 0; i--)
@@ -196,6 +213,7 @@ void sf_fork_init(void)
 
 	if (atomic_exchange(&done, true))
 		return;
+	note_process();
 	/* Fails only without memory for the list; fork() works then as before. */
 	pthread_atfork(prepare, parent, child);
 }

@@ -37,6 +37,13 @@ void sf_fork_wait(void);
 /* Register the handlers with libc. Later calls do nothing. */
 void sf_fork_init(void);
 
+/*
+ * Whether the caller is in the process that it was in at the last fork() that
+ * locked all: not in a child of vfork() or _Fork(), nor in one whose state is
+ * as a signal handler found it.
+ */
+bool sf_fork_is_own_process(void);
+
 /* Layers above, in the order in which they lock, before regions freeze. */
 enum sf_fork_level {
 	SF_FORK_THREADS,

@@ -7,11 +7,16 @@
 #ifndef SF_VM_LIMITS_H
 #define SF_VM_LIMITS_H
 
+#include <stdbool.h>
+
+/* Whether reservations leave too little of the address space that is allowed. */
+bool sf_limits_should_cut(void);
+
 /*
- * Have all regions keep no more ahead of need than the limits leave, and where
- * address space is limited no more of it. Pools are cut by sf_pool_cut_all(),
- * after it. Best effort. Not in a signal handler.
+ * Have all regions keep no more ahead of need than the limits leave. cut: and
+ * no more address space than that; pools are cut by sf_pool_cut_all() then.
+ * Best effort.
  */
-void sf_limits_obey(void);
+void sf_limits_obey(bool cut);
 
 #endif

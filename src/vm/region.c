@@ -22,10 +22,13 @@
 #define MAX_DOUBLINGS ((size_t)16)
 #define DEFAULT_LEN   ((size_t)1 << 40)
 
-/* The first region of a kind takes this share of a limited address space, at
-   most, and has at most this share of it committed ahead. */
+/* The first region takes this share of a limited address space, at most, and
+   has at most this share of it committed ahead. */
 #define ADDRESS_SPACE_SHARE 16
 #define AHEAD_SHARE	    64
+
+/* Headers and marks are less than this part of a region for blocks. */
+#define HEADERS_SHARE 32
 
 /* Regions ever opened, of each kind. Under the state lock. */
 static size_t nr_opened[SF_NR_REGION_KINDS];
@@ -71,19 +74,9 @@ size_t sf_region_share_pages(void)
 	return sf_limit_address_space() / ADDRESS_SPACE_SHARE >> sf_page_shift;
 }
 
-/* Where address space is limited: never more than half of what is left. */
-static size_t wanted_of_limited(size_t want_len, unsigned doublings)
-{
-	size_t share_len = sf_region_share_pages() << sf_page_shift;
-
-	want_len = sf_min(want_len, share_len);
-	want_len <<= doublings;
-	return sf_min(want_len, sf_limit_address_space_left() / 2);
-}
-
 /*
  * How many leaves to ask for first: at least min_leaf, and twice as many for
- * each region before, so that a small first one is no trap.
+ * each region of the kind before, so that a small first one is no trap.
  */
 static size_t wanted_leaves(enum sf_region_kind kind, size_t min_leaf)
 {
@@ -91,35 +84,40 @@ static size_t wanted_leaves(enum sf_region_kind kind, size_t min_leaf)
 	unsigned doublings = (unsigned)sf_min(nr_opened[kind], MAX_DOUBLINGS);
 
 	if (is_limited())
-		want_len = wanted_of_limited(want_len, doublings);
-	else if (want_len < DEFAULT_LEN >> doublings)
+		want_len = sf_min(want_len, sf_region_share_pages()
+						    << sf_page_shift);
+	if (want_len < DEFAULT_LEN >> doublings)
 		want_len <<= doublings;
 	/* All that is committed counts: more could never be used. */
 	want_len = sf_min(want_len, sf_limit_data());
-	return sf_max(sf_min(want_len / leaf_len(), MAX_LEAVES), min_leaf);
+	return sf_max(sf_min(power_of_two_up(want_len / leaf_len() / 2 + 1),
+			     MAX_LEAVES),
+		      min_leaf);
 }
 
-/* Metadata ends where data begins, and alignment takes nothing. */
+/* Give back what alignment did not need: metadata ends where data begins. */
 static void cut_slack(struct sf_region *region)
 {
 	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
 	uintptr_t start = region->start;
 	uintptr_t end = region->end;
+	uintptr_t data_end = sf_region_addr(region, region->nr_pages);
 
 	region->metadata = region->base - sf_page_size -
 			   metadata_max_len(nr_leaf);
 	region->start = region->metadata - sf_page_size;
-	region->end = sf_region_addr(region, region->nr_pages) + sf_page_size;
-	sf_reserve_cut(start, end, region->start, region->end);
+	sf_reserve_cut_start(start, end, region->start);
+	if (sf_reserve_cut_end(region->start, end, data_end + sf_page_size))
+		region->end = data_end + sf_page_size;
 }
 
 static void set_up(struct sf_region *region, enum sf_region_kind kind,
-		   uintptr_t start, size_t nr_leaf)
+		   uintptr_t start, size_t nr_leaf, size_t beside)
 {
 	*region = (struct sf_region){
 		.kind = kind,
 		.start = start,
-		.end = start + reservation_len(nr_leaf),
+		.end = start + reservation_len(nr_leaf) + beside,
 		.metadata = start + sf_page_size,
 		.nr_pages = nr_leaf * SF_LEAF_PAGES,
 		.pinned = SF_NOT_PINNED,
@@ -174,15 +172,28 @@ static int open_metadata(struct sf_region *region)
 	return sf_page_populate(region->metadata, len);
 }
 
+/*
+ * Where address space is limited there must be enough left for what describes
+ * the blocks, or a region for them is of no use: see malloc/headers.h.
+ */
+static size_t left_beside(enum sf_region_kind kind, size_t len)
+{
+	return kind == SF_REGION_HEAP && is_limited() ?
+		       sf_align_up(len / HEADERS_SHARE, sf_page_size) :
+		       0;
+}
+
 static int open_with(struct sf_region *region, enum sf_region_kind kind,
 		     size_t nr_leaf)
 {
+	size_t len = reservation_len(nr_leaf);
+	size_t beside = left_beside(kind, len);
 	uintptr_t start;
-	int err = sf_reserve(reservation_len(nr_leaf), &start);
+	int err = sf_reserve(len + beside, &start);
 
 	if (err != 0)
 		return err;
-	set_up(region, kind, start, nr_leaf);
+	set_up(region, kind, start, nr_leaf, beside);
 	err = set_attributes(region);
 	if (err == 0)
 		err = open_metadata(region);
@@ -196,7 +207,7 @@ int sf_region_open(struct sf_region *region, enum sf_region_kind kind,
 		   size_t min_pages)
 {
 	size_t min_leaf = (min_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
-	size_t want = wanted_leaves(kind, min_leaf);
+	size_t want = wanted_leaves(kind, power_of_two_up(min_leaf));
 	size_t nr_leaf = want;
 	int err;
 
@@ -414,79 +425,102 @@ void sf_region_keep_ahead_less(struct sf_region *region)
 	size_t ahead = limited_ahead_len(sf_option(SF_OPTION_AHEAD)) >>
 		       sf_page_shift;
 
-	sf_region_relock(region);
+	sf_region_lock(region);
 	region->ahead = sf_min(region->ahead, ahead);
 	sf_region_unlock(region);
-	sf_region_shrink(region);
 }
 
 /*
- * What lies beyond the frontier when free pages at its end are given up too, to
- * a leaf. They stay taken in the tree: nobody has them any more.
+ * Move the frontier back over free pages at its end, but not below nr_pages.
+ * What is beyond stays taken in the tree. Returns how many that are.
  */
-static size_t lower_frontier(struct sf_region *region)
+static size_t lower_frontier(struct sf_region *region, size_t nr_pages)
 {
 	size_t end = region->frontier;
 	size_t first;
 	size_t stop;
 
 	/* As in sf_region_shrink(). */
-	if (region->kind == SF_REGION_VIEW || sf_pin_is_on())
-		return end;
+	if (region->kind == SF_REGION_VIEW || sf_pin_is_on() || nr_pages >= end)
+		return 0;
 	first = take_free_end(region);
-	stop = sf_min(sf_align_up(first, SF_LEAF_PAGES), end);
+	stop = sf_align_up(sf_max(first, nr_pages), SF_LEAF_PAGES);
+	stop = sf_min(stop, end);
 	if (first < stop)
 		sf_tree_give(&region->tree, first, stop - first);
 	if (stop < end)
 		sf_tree_forget_all_tables(&region->tree, stop, end - stop);
 	region->frontier = stop;
-	return stop;
+	return end - stop;
 }
 
-/* Leaves of pages that the region has no more: their place is for others, and
- * metadata stands alone. */
-static void cut_metadata(struct sf_region *region)
-{
-	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
-	uintptr_t leaf_end = (uintptr_t)(region->tree.leaf + nr_leaf);
-	uintptr_t end = sf_max(sf_align_up(leaf_end, sf_page_size),
-			       region->metadata + region->metadata_len) +
-			sf_page_size;
-	uintptr_t start = region->base - sf_page_size;
-
-	if (region->start == start || end >= start)
-		return;
-	sf_reserve_split(region->start, region->end, end, start);
-	region->start = start;
-}
-
-static void cut_data(struct sf_region *region, size_t nr_pages)
+/* Have the reservation end a page behind the data, as it did. */
+static bool cut_data(struct sf_region *region, size_t nr_pages)
 {
 	uintptr_t data_end = sf_region_addr(region, nr_pages);
 	uintptr_t end = region->end;
 
+	/* First: what others map there is theirs. */
 	region->end = data_end + sf_page_size;
-	sf_reserve_cut(region->start, end, region->start, region->end);
-	/* As it was at the old end. */
+	if (!sf_reserve_cut_end(region->start, end, region->end)) {
+		region->end = end;
+		return false;
+	}
+	/* Best effort: it may take a mapping. */
 	sf_page_call_protect(data_end, sf_page_size, PROT_NONE, -1);
+	if (region->kind == SF_REGION_VIEW)
+		sf_page_set_huge(data_end, sf_page_size, false);
+	return true;
+}
+
+/* Give back the place of leaves that the region has no pages for. From then on
+ * the metadata stands apart. */
+static void cut_metadata(struct sf_region *region)
+{
+	size_t nr_leaf = region->nr_pages / SF_LEAF_PAGES;
+	uintptr_t leaf_end = (uintptr_t)(region->tree.leaf + nr_leaf);
+	uintptr_t stop = sf_max(sf_align_up(leaf_end, sf_page_size),
+				region->metadata + region->metadata_len) +
+			 sf_page_size;
+	uintptr_t resume = region->base - sf_page_size;
+	uintptr_t start = region->start;
+
+	if (start == resume || stop >= resume)
+		return;
+	/* First, as above. */
+	region->start = resume;
+	if (!sf_reserve_split(start, region->end, stop, resume))
+		region->start = start;
 }
 
 void sf_region_cut(struct sf_region *region, size_t nr_pages)
 {
-	bool cut;
+	size_t old_nr;
+	size_t frontier;
+	size_t nr_lost;
+	bool done;
 
 	sf_lock_acquire(&region->grow, SF_RANK_GROW);
 	sf_region_relock(region);
-	if (nr_pages < region->frontier)
-		nr_pages = sf_max(nr_pages, lower_frontier(region));
-	nr_pages = sf_align_up(sf_max(nr_pages, 1), SF_LEAF_PAGES);
-	cut = nr_pages < region->nr_pages;
-	if (cut)
+	nr_lost = lower_frontier(region, nr_pages);
+	frontier = region->frontier;
+	nr_pages = sf_align_up(sf_max(sf_max(nr_pages, frontier), 1),
+			       SF_LEAF_PAGES);
+	old_nr = region->nr_pages;
+	if (nr_pages < old_nr)
 		region->nr_pages = nr_pages;
 	sf_region_unlock(region);
-	if (cut) {
-		cut_data(region, nr_pages);
+
+	done = nr_pages < old_nr && cut_data(region, nr_pages);
+	if (done) {
 		cut_metadata(region);
+	} else {
+		sf_region_relock(region);
+		region->nr_pages = old_nr;
+		region->frontier += nr_lost;
+		if (nr_lost > 0)
+			sf_tree_give(&region->tree, frontier, nr_lost);
+		sf_region_unlock(region);
 	}
 	sf_lock_release(&region->grow, SF_RANK_GROW);
 }

@@ -115,15 +115,16 @@ void sf_region_grow_ahead(struct sf_region *region, size_t nr_pages);
  */
 size_t sf_region_shrink(struct sf_region *region);
 
-/* Shrink a region to what the resource limits leave to keep ahead of need. */
+/* Keep no more ahead of need than the resource limits leave. */
 void sf_region_keep_ahead_less(struct sf_region *region);
 
-/* The pages of the first region of a kind in limited address space. */
+/* The pages of the first region in limited address space. */
 size_t sf_region_share_pages(void);
 
 /*
- * Give address space back: all but what is in use and the first nr_pages. Best
- * effort.
+ * Give address space back: all but what is in use, what is kept ahead of it,
+ * and the first nr_pages. At the limit on mappings it may all stay. Takes a
+ * mapping more, as metadata lies apart then.
  */
 void sf_region_cut(struct sf_region *region, size_t nr_pages);
 

@@ -33,35 +33,24 @@ static void note(uintptr_t start, size_t len)
 	}
 }
 
-static void forget(uintptr_t start)
+/* The place of a reservation, or SF_MAX_RESERVED. */
+static size_t place_of(uintptr_t start)
 {
-	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
-		if (atomic_load_explicit(&reserved[i].start,
-					 memory_order_relaxed) != start)
-			continue;
-		atomic_store_explicit(&reserved[i].len, 0,
-				      memory_order_relaxed);
-		atomic_store_explicit(&reserved[i].start, 0,
-				      memory_order_relaxed);
-		return;
-	}
+	size_t i = 0;
+
+	while (i < SF_MAX_RESERVED &&
+	       atomic_load_explicit(&reserved[i].start, memory_order_relaxed) !=
+		       start)
+		i++;
+	return i;
 }
 
-static void change(uintptr_t old_start, uintptr_t start, size_t len)
+static void clear(size_t i)
 {
-	for (size_t i = 0; i < SF_MAX_RESERVED; i++) {
-		if (atomic_load_explicit(&reserved[i].start,
-					 memory_order_relaxed) != old_start)
-			continue;
-		atomic_store_explicit(&reserved[i].len, 0,
-				      memory_order_relaxed);
-		/* Release: who sees it sees that there is no length. */
-		atomic_store_explicit(&reserved[i].start, start,
-				      memory_order_release);
-		atomic_store_explicit(&reserved[i].len, len,
-				      memory_order_release);
+	if (i == SF_MAX_RESERVED)
 		return;
-	}
+	atomic_store_explicit(&reserved[i].len, 0, memory_order_relaxed);
+	atomic_store_explicit(&reserved[i].start, 0, memory_order_relaxed);
 }
 
 /* The i-th, or 0 where there is none: a place may be given to another. */
@@ -151,26 +140,40 @@ int sf_reserve(size_t len, uintptr_t *out)
 
 void sf_unreserve(uintptr_t start, size_t len)
 {
-	forget(start);
+	clear(place_of(start));
 	sf_page_unmap(start, len);
 }
 
-void sf_reserve_cut(uintptr_t old_start, uintptr_t old_end, uintptr_t start,
-		    uintptr_t end)
+void sf_reserve_cut_start(uintptr_t start, uintptr_t end, uintptr_t new_start)
 {
-	change(old_start, start, end - start);
-	if (start > old_start)
-		sf_page_unmap(old_start, start - old_start);
-	if (old_end > end)
-		sf_page_unmap(end, old_end - end);
+	size_t i = place_of(start);
+
+	if (new_start == start || sf_page_unmap(start, new_start - start) != 0)
+		return;
+	/* Both are noted for a moment, so that none is missed. */
+	note(new_start, end - new_start);
+	clear(i);
 }
 
-void sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
+bool sf_reserve_cut_end(uintptr_t start, uintptr_t end, uintptr_t new_end)
+{
+	size_t i = place_of(start);
+
+	if (new_end < end && sf_page_unmap(new_end, end - new_end) != 0)
+		return false;
+	if (i < SF_MAX_RESERVED)
+		atomic_store_explicit(&reserved[i].len, new_end - start,
+				      memory_order_relaxed);
+	return true;
+}
+
+bool sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
 		      uintptr_t resume)
 {
-	change(start, start, stop - start);
+	if (sf_page_unmap(stop, resume - stop) != 0)
+		return false;
 	note(resume, end - resume);
-	sf_page_unmap(stop, resume - stop);
+	return sf_reserve_cut_end(start, stop, stop);
 }
 
 bool sf_reserved_overlaps(uintptr_t start, uintptr_t end)

@@ -26,13 +26,14 @@ int sf_reserve(size_t len, uintptr_t *out);
 void sf_unreserve(uintptr_t start, size_t len);
 
 /*
- * Give back a part of a reservation: all outside of [start, end); or all
- * between `stop` and `resume`, which leaves two. At the limit on mappings it
- * may stay reserved, by nobody.
+ * Give back the first or the last part of a reservation, or what lies between
+ * `stop` and `resume`, which leaves two. Refused at the limit on mappings,
+ * where the reservation has merged with another, and the last where it splits
+ * one: then all is as before.
  */
-void sf_reserve_cut(uintptr_t old_start, uintptr_t old_end, uintptr_t start,
-		    uintptr_t end);
-void sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
+void sf_reserve_cut_start(uintptr_t start, uintptr_t end, uintptr_t new_start);
+bool sf_reserve_cut_end(uintptr_t start, uintptr_t end, uintptr_t new_end);
+bool sf_reserve_split(uintptr_t start, uintptr_t end, uintptr_t stop,
 		      uintptr_t resume);
 
 /* Whether any of [start, end) is reserved. */

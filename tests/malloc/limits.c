@@ -89,8 +89,8 @@ static void address_space_is_left(void)
 	if (lower(RLIMIT_AS, LIMIT_LEN)) {
 		check_others(LIMIT_LEN / 2);
 		check_share(BLOCK_LEN, 75);
-		check_share(1000, 75);
-		check_share(30 * MIB, 60);
+		check_share(1000, 70);
+		check_share(30 * MIB, 50);
 	}
 }
 
@@ -141,8 +141,8 @@ static void from_the_start(void)
 	}
 	check_others(LIMIT_LEN / 2);
 	check_share(BLOCK_LEN, 75);
-	check_share(1000, 75);
-	check_share(30 * MIB, 60);
+	check_share(1000, 70);
+	check_share(30 * MIB, 50);
 }
 
 static void *churn(void *arg)

@@ -6,7 +6,10 @@
 #include "vm/region.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/option.h"
 #include "test.h"
@@ -111,6 +114,61 @@ static void shrinking_keeps_what_is_taken(void)
 	CHECK_EQ(*p, 0);
 }
 
+/* Free pages at the end go, what is taken stays, and so does what is asked. */
+static void a_region_can_be_cut(void)
+{
+	size_t taken = 5 * SF_LEAF_PAGES + 7;
+	char *last;
+	char *p;
+
+	if (!open_region(SF_REGION_NORMAL, (size_t)1 << 30) ||
+	    !CHECK_EQ(sf_region_grow(&region, 20 * SF_LEAF_PAGES), 0))
+		return;
+	sf_tree_take_bare(&region.tree, 0, taken);
+	last = (char *)sf_region_addr(&region, taken - 1);
+	*last = 1;
+	region.ahead = 1;
+	sf_region_cut(&region, 30 * SF_LEAF_PAGES);
+	CHECK_EQ(region.nr_pages, 30 * SF_LEAF_PAGES);
+	CHECK_GE(region.frontier, 20 * SF_LEAF_PAGES);
+	sf_region_cut(&region, 0);
+	CHECK_LE(region.nr_pages, 7 * SF_LEAF_PAGES);
+	CHECK_EQ(region.frontier, region.nr_pages);
+	CHECK_EQ(*last, 1);
+	CHECK_EQ(test_reads((char *)region.end - 1), 2);
+	CHECK_EQ(sf_region_grow(&region, region.nr_pages + 1), -ENOSPC);
+	p = mmap((void *)region.end, test_page(), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK_EQ((uintptr_t)p, region.end);
+	p = mmap((void *)(region.start - test_page()), test_page(),
+		 PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK_EQ((uintptr_t)p, region.start - test_page());
+	sf_region_check(&region);
+}
+
+/* At the limit what can't be cut is as it was. */
+static void a_cut_may_be_refused(void)
+{
+	if (!open_region(SF_REGION_NORMAL, (size_t)1 << 30) ||
+	    !CHECK_EQ(sf_region_grow(&region, 20 * SF_LEAF_PAGES), 0))
+		return;
+	sf_tree_take_bare(&region.tree, 0, 1);
+	region.ahead = 1;
+	if (!test_fill(0))
+		return;
+	sf_region_cut(&region, 0);
+	test_unfill();
+	sf_region_check(&region);
+	CHECK_EQ(test_touches((char *)region.base), 0);
+	CHECK_EQ(sf_region_grow(&region, region.nr_pages), 0);
+	CHECK_EQ(test_touches(
+			 (char *)sf_region_addr(&region, region.nr_pages - 1)),
+		 0);
+	sf_region_cut(&region, 0);
+	CHECK_LE(region.nr_pages, region.frontier);
+}
+
 static void a_small_address_space_gets_a_small_region(void)
 {
 	struct rlimit limit;
@@ -120,7 +178,8 @@ static void a_small_address_space_gets_a_small_region(void)
 	sf_state_init();
 	getrlimit(RLIMIT_AS, &limit);
 	limit.rlim_cur = test_status("VmSize") + ((size_t)256 << 20);
-	CHECK_OK(setrlimit(RLIMIT_AS, &limit));
+	/* The drop-in's setrlimit() would make room, where it is preloaded. */
+	CHECK_OK((int)syscall(SYS_prlimit64, 0, RLIMIT_AS, &limit, NULL));
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL, SF_LEAF_PAGES), 0);
 	CHECK_LE(region.end - region.start, (size_t)256 << 20);
 	CHECK_EQ(sf_region_open(&region, SF_REGION_NORMAL,
@@ -129,6 +188,8 @@ static void a_small_address_space_gets_a_small_region(void)
 }
 
 static const struct test tests[] = {
+	{ "a region can be cut, and has what is taken", a_region_can_be_cut },
+	{ "a cut may be refused at the limit", a_cut_may_be_refused },
 	{ "a region takes five mappings at most",
 	  a_region_takes_five_mappings_at_most },
 	{ "growing takes no mapping", growing_takes_no_mapping },
