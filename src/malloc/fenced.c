@@ -298,6 +298,8 @@ static bool explain(uintptr_t addr, bool is_write)
 	describe(space, sf_fenced_space_first(space, page), &block);
 	look_behind(space, page + 1, addr, &block);
 	report = report_of(&block);
+	if (sf_report_is_allowed(&report, addr))
+		return false;
 	sf_report_fault(&report, addr, is_write);
 	return true;
 }

@@ -323,7 +323,7 @@ static bool explain(uintptr_t addr, bool is_write)
 {
 	struct sf_report_block block;
 
-	if (!describe(addr, &block))
+	if (!describe(addr, &block) || sf_report_is_allowed(&block, addr))
 		return false;
 	sf_report_fault(&block, addr, is_write);
 	return true;
