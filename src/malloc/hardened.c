@@ -50,24 +50,50 @@ static bool is_small(uintptr_t addr)
 	return sf_lookup_is_small(sf_slab_of(sf_pool_of(addr), addr));
 }
 
+static struct sf_report_block report_of(const struct sf_lookup *found)
+{
+	struct sf_origin origin = sf_origin_get(found->addr);
+
+	return (struct sf_report_block){
+		.addr = found->addr,
+		/* Of a large block the last page is the guard. */
+		.size = found->is_small ? found->len :
+					  found->len - sf_page_size,
+		.is_used = found->is_used && !sf_quarantine_has(found->addr),
+		.is_new = found->is_new,
+		.taken_by = origin.taken_by,
+		.freed_by = origin.freed_by,
+	};
+}
+
 /* What is known of the block that an address is of, or beside. */
 static bool describe(uintptr_t addr, struct sf_report_block *out)
 {
 	struct sf_lookup found;
-	struct sf_origin origin;
 
 	if (!sf_lookup(addr, &found))
 		return false;
-	origin = sf_origin_get(found.addr);
-	*out = (struct sf_report_block){
-		.addr = found.addr,
-		/* Of a large block the last page is the guard. */
-		.size = found.is_small ? found.len : found.len - sf_page_size,
-		.is_used = found.is_used && !sf_quarantine_has(found.addr),
-		.taken_by = origin.taken_by,
-		.freed_by = origin.freed_by,
-	};
+	*out = report_of(&found);
 	return true;
+}
+
+/*
+ * What reached the guard of a slab came from a block in use, of which the one
+ * beside the guard may be none.
+ */
+static void look_before(struct sf_report_block *block)
+{
+	struct sf_lookup found = { .addr = block->addr };
+	struct sf_report_block before;
+
+	while (sf_lookup_used_before(&found)) {
+		before = report_of(&found);
+		if (before.is_used) {
+			before.is_near = true;
+			*block = before;
+			return;
+		}
+	}
 }
 
 SF_NORETURN static void bad_block(const char *call, const void *addr)
@@ -325,6 +351,8 @@ static bool explain(uintptr_t addr, bool is_write)
 
 	if (!describe(addr, &block) || sf_report_is_allowed(&block, addr))
 		return false;
+	if (!block.is_used && is_small(addr) && addr >= block.addr + block.size)
+		look_before(&block);
 	sf_report_fault(&block, addr, is_write);
 	return true;
 }

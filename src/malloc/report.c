@@ -54,13 +54,24 @@ static void print_stacks(const struct sf_report_block *block)
 	sf_stacks_print("freed by", block->freed_by);
 }
 
+static const char *state_of(const struct sf_report_block *block)
+{
+	if (block->is_used)
+		return "in use";
+	return block->is_new ? "never allocated" : "already free";
+}
+
 void sf_report_fault(const struct sf_report_block *block, uintptr_t addr,
 		     bool is_write)
 {
 	sf_warn("%s at %p: offset %zd of the block of %zu bytes at %p, %s",
 		is_write ? "write" : "read", (void *)addr,
 		(ssize_t)(addr - block->addr), block->size, (void *)block->addr,
-		block->is_used ? "in use" : "already free");
+		state_of(block));
+	if (block->is_near)
+		sf_warn("  the nearest in use before the guard, which is %zu "
+			"bytes beyond its end",
+			addr - (block->addr + block->size));
 	print_stacks(block);
 }
 
@@ -80,7 +91,7 @@ void sf_report_misuse(const char *call, const void *addr,
 			call, addr, (ssize_t)((uintptr_t)addr - block->addr),
 			block->size);
 	else
-		sf_warn("%s(%p): already free (a block of %zu bytes)", call,
-			addr, block->size);
+		sf_warn("%s(%p): %s (a block of %zu bytes)", call, addr,
+			state_of(block), block->size);
 	sf_report_abort(block);
 }

@@ -19,6 +19,8 @@ struct sf_report_block {
 	uintptr_t addr;
 	size_t size;
 	bool is_used;
+	bool is_new;	   /* never was: as far as that is known */
+	bool is_near;	   /* not the block beside the address: the nearest */
 	uint32_t taken_by; /* numbers of backtraces, see stacks.h */
 	uint32_t freed_by;
 };
