@@ -10,6 +10,7 @@
 #include "malloc/report.h"
 #include "malloc/size_class.h"
 #include "malloc/stacks.h"
+#include "malloc/trap.h"
 #include "os/probe.h"
 #include "vm/release.h"
 
@@ -60,7 +61,7 @@ static bool set_guards(const struct sf_fenced_place *place)
 	if (!has_guard)
 		return true;
 	if (place->was_used && nr > 0 &&
-	    sf_page_unmark(addr, nr << sf_page_shift) != 0)
+	    !sf_trap_remove(addr, nr << sf_page_shift))
 		return false;
 	marked = mark(addr + (nr << sf_page_shift), 1) &&
 		 mark(addr - (place->gap << sf_page_shift), place->gap);
@@ -74,7 +75,7 @@ static bool fence_off(uintptr_t addr, size_t nr)
 {
 	bool was_locked;
 
-	if (nr == 0 || (has_guard && mark(addr, nr)))
+	if (nr == 0 || (has_guard && sf_trap_set(addr, nr << sf_page_shift)))
 		return true;
 	if (has_guard)
 		warn_unguarded();

@@ -13,6 +13,7 @@
 #include "malloc/quarantine.h"
 #include "malloc/random.h"
 #include "malloc/report.h"
+#include "malloc/trap.h"
 #include "os/probe.h"
 #include "vm/release.h"
 
@@ -254,7 +255,7 @@ static void let_go(const struct sf_quarantined *old)
 	if (is_small(old->addr))
 		check_zero(old->addr, sf_slab_of(pool, old->addr)->size);
 	else if (has_guard &&
-		 sf_page_unmark(old->addr, sf_large_len(pool, old->addr)) != 0)
+		 !sf_trap_remove(old->addr, sf_large_len(pool, old->addr)))
 		return; /* inaccessible for ever: nobody may get it */
 	sf_free_plain((void *)old->addr);
 }
@@ -270,7 +271,7 @@ static size_t wipe(uintptr_t addr, size_t size)
 		return size;
 	}
 	len = size + sf_page_size;
-	if (has_guard && sf_page_mark(addr, len) == 0)
+	if (has_guard && sf_trap_set(addr, len))
 		return 0;
 	return sf_release_pages(addr, len, &was_locked) ? 0 : len;
 }
