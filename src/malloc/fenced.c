@@ -10,21 +10,23 @@
 #include "malloc/report.h"
 #include "malloc/size_class.h"
 #include "malloc/stacks.h"
+#include "malloc/trap.h"
 #include "os/probe.h"
 #include "vm/release.h"
 
 #define PATTERN 0xfd
 
 static bool has_guard;
+static _Atomic bool is_refused; /* markers are, for some blocks */
 static _Atomic size_t used_len;
 
 bool sf_fenced_init(void)
 {
-	if (sf_fenced_space_init() != 0) {
+	has_guard = sf_probe_has(SF_FEATURE_GUARD);
+	if (sf_fenced_space_init(has_guard) != 0) {
 		sf_warn("fence: no address space for it; it is off");
 		return false;
 	}
-	has_guard = sf_probe_has(SF_FEATURE_GUARD);
 	if (!has_guard)
 		sf_warn("fence: this kernel has no guard markers (6.13): only "
 			"free() sees what went wrong");
@@ -38,16 +40,14 @@ bool sf_fenced_init(void)
 /* Say once that guards are missing. */
 static void warn_unguarded(void)
 {
-	static _Atomic bool done;
-
-	if (!atomic_exchange_explicit(&done, true, memory_order_relaxed))
+	if (!atomic_exchange_explicit(&is_refused, true, memory_order_relaxed))
 		sf_warn("fence: guard markers are refused, as on locked "
 			"memory: blocks are without");
 }
 
 static bool mark(uintptr_t addr, size_t nr)
 {
-	return nr == 0 || sf_page_mark(addr, nr << sf_page_shift) == 0;
+	return nr == 0 || sf_trap_set(addr, nr << sf_page_shift);
 }
 
 /* Make the block's pages accessible, and those beside it inaccessible. */
@@ -59,14 +59,27 @@ static bool set_guards(const struct sf_fenced_place *place)
 
 	if (!has_guard)
 		return true;
-	if (place->was_used && nr > 0 &&
-	    sf_page_unmark(addr, nr << sf_page_shift) != 0)
+	if (nr > 0 && !sf_trap_remove(addr, nr << sf_page_shift))
 		return false;
+	if (place->is_guarded)
+		return true;
 	marked = mark(addr + (nr << sf_page_shift), 1) &&
 		 mark(addr - (place->gap << sf_page_shift), place->gap);
 	if (!marked)
 		warn_unguarded();
 	return true;
+}
+
+/* Where nothing traps, what is nobody's may have been written to. */
+static bool is_zero(uintptr_t addr, size_t nr)
+{
+	bool was_locked;
+
+	if (nr == 0 ||
+	    (has_guard &&
+	     !atomic_load_explicit(&is_refused, memory_order_relaxed)))
+		return true;
+	return sf_release_pages(addr, nr << sf_page_shift, &was_locked);
 }
 
 /* Give the pages back, for nobody to touch. False: they have old contents. */
@@ -154,14 +167,13 @@ static void *take(size_t size, size_t align, bool zero)
 	struct block block;
 	size_t start;
 
-	/* Pages are new, or were given back when their block was freed. */
-	(void)zero;
 	if (!sf_fenced_space_take(size, align, &place))
 		return NULL;
 	describe(place.space, place.first, &block);
 	block.record->taken_by = stack;
 	block.record->freed_by = 0;
-	if (!set_guards(&place)) {
+	/* Pages are new, or were given back when their block was freed. */
+	if (!set_guards(&place) || (zero && !is_zero(block.pages, block.nr))) {
 		atomic_store_explicit(&block.record->word,
 				      sf_fenced_word(size, 0, SF_FENCED_FREE),
 				      memory_order_release);
@@ -289,7 +301,7 @@ static void look_behind(const struct sf_fenced_space *space, size_t page,
 static bool explain(uintptr_t addr, bool is_write)
 {
 	size_t page;
-	struct sf_fenced_space *space = sf_fenced_space_find(addr, &page);
+	struct sf_fenced_space *space = sf_fenced_space_near(addr, &page);
 	struct sf_report_block report;
 	struct block block;
 
@@ -298,6 +310,8 @@ static bool explain(uintptr_t addr, bool is_write)
 	describe(space, sf_fenced_space_first(space, page), &block);
 	look_behind(space, page + 1, addr, &block);
 	report = report_of(&block);
+	if (sf_report_is_allowed(&report, addr))
+		return false;
 	sf_report_fault(&report, addr, is_write);
 	return true;
 }

@@ -12,8 +12,9 @@
  * which is looked at when the block is freed. A block of no bytes is its guard.
  *
  * Guards and freed pages are markers: no mapping is needed, however many there
- * are. Where the kernel has none (before 6.13), or memory is locked, nothing
- * traps; the pattern and free() itself still tell.
+ * are. What no block had yet is marked too; of large freed blocks not all is,
+ * see trap.h. Where the kernel has no markers (before 6.13), or memory is
+ * locked, nothing traps; the pattern and free() itself still tell.
  */
 #ifndef SF_MALLOC_FENCED_H
 #define SF_MALLOC_FENCED_H

@@ -20,6 +20,7 @@
 static struct sf_lock lock;
 static struct sf_fenced_space spaces[MAX_SPACES];
 static _Atomic size_t nr_spaces;
+static bool has_marks;
 
 void sf_fenced_space_lock(void)
 {
@@ -73,8 +74,9 @@ static int add_space_locked(size_t min_len)
 	return err;
 }
 
-int sf_fenced_space_init(void)
+int sf_fenced_space_init(bool marks)
 {
+	has_marks = marks;
 	return add_space_locked(0);
 }
 
@@ -115,6 +117,17 @@ static size_t align_page(const struct sf_fenced_space *space, size_t page,
 	return page + ((sf_align_up(addr, align) - addr) >> sf_page_shift);
 }
 
+/* Mark what is accessible from a page on, which nobody has. */
+static void mark_from(struct sf_fenced_space *space, size_t page)
+{
+	size_t end = space->pages.len >> sf_page_shift;
+
+	if (has_marks && page < end &&
+	    sf_page_mark(sf_fenced_addr(space, page),
+			 (end - page) << sf_page_shift) == 0)
+		space->marked = end;
+}
+
 static bool take_new(struct sf_fenced_space *space, size_t nr, size_t align,
 		     struct sf_fenced_place *out)
 {
@@ -127,7 +140,9 @@ static bool take_new(struct sf_fenced_space *space, size_t nr, size_t align,
 			   end * sizeof(struct sf_fenced_record)))
 		return false;
 	*out = (struct sf_fenced_place){ space, first, nr, first - space->next,
-					 false };
+					 end <= space->marked };
+	if (!out->is_guarded)
+		mark_from(space, end);
 	set_filler(space, space->next, first);
 	space->next = end;
 	return true;
@@ -177,7 +192,7 @@ static bool take_again(struct sf_fenced_space *space, size_t nr, size_t align,
 		first = align_page(space, start, align);
 		if (first + nr <= space->hand) {
 			*out = (struct sf_fenced_place){ space, first, nr, 0,
-							 true };
+							 false };
 			cut(space, start, space->hand, first, nr);
 			return true;
 		}
@@ -221,20 +236,36 @@ bool sf_fenced_space_take(size_t size, size_t align,
  * Finding
  */
 
-struct sf_fenced_space *sf_fenced_space_find(uintptr_t addr, size_t *page)
+static size_t next_of(const struct sf_fenced_space *space)
+{
+	/* Of a place that the caller knows, the page is below it. */
+	return __atomic_load_n(&space->next, __ATOMIC_RELAXED);
+}
+
+struct sf_fenced_space *sf_fenced_space_near(uintptr_t addr, size_t *page)
 {
 	size_t nr = atomic_load_explicit(&nr_spaces, memory_order_acquire);
 
 	for (size_t i = 0; i < nr; i++) {
-		/* Of a place that the caller knows, the page is below next. */
-		size_t next = __atomic_load_n(&spaces[i].next,
-					      __ATOMIC_RELAXED);
+		size_t next = next_of(&spaces[i]);
+		size_t offset = addr - spaces[i].pages.base;
 
-		*page = (addr - spaces[i].pages.base) >> sf_page_shift;
-		if (addr >= spaces[i].pages.base && *page < next)
+		if (addr >= spaces[i].pages.base &&
+		    offset < spaces[i].pages.max_len && next > 0) {
+			*page = sf_min(offset >> sf_page_shift, next - 1);
 			return &spaces[i];
+		}
 	}
 	return NULL;
+}
+
+struct sf_fenced_space *sf_fenced_space_find(uintptr_t addr, size_t *page)
+{
+	struct sf_fenced_space *space = sf_fenced_space_near(addr, page);
+
+	if (space == NULL || addr >= sf_fenced_addr(space, *page + 1))
+		return NULL;
+	return space;
 }
 
 size_t sf_fenced_space_first(const struct sf_fenced_space *space, size_t page)

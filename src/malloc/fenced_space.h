@@ -10,9 +10,9 @@
  * handed out in one, the guard included. Places follow each other without gaps.
  *
  * Addresses are used once each, from the lowest on. When they are used up,
- *those of freed blocks are used again, in the same order: a hand goes over the
- *places and takes the next free ones that are long enough together. Only then,
- *when too few are free, another space is reserved.
+ * those of freed blocks are used again, in the same order: a hand goes over the
+ * places and takes the next free ones that are long enough together. Only then,
+ * when too few are free, another space is reserved.
  */
 #ifndef SF_MALLOC_FENCED_SPACE_H
 #define SF_MALLOC_FENCED_SPACE_H
@@ -58,14 +58,15 @@ struct sf_fenced_space {
 	struct sf_array records;
 	size_t next; /* page from which on none was used */
 	size_t hand;
+	size_t marked; /* pages below it that were never used are marked */
 };
 
 struct sf_fenced_place {
 	struct sf_fenced_space *space;
 	size_t first;
-	size_t nr;     /* the guard included */
-	size_t gap;    /* pages before it, new and nobody's, to be marked */
-	bool was_used; /* its pages carry markers */
+	size_t nr;	 /* the guard included */
+	size_t gap;	 /* pages before it, new and nobody's */
+	bool is_guarded; /* the guard and the gap are marked already */
 };
 
 static inline uint64_t sf_fenced_word(size_t size, size_t start,
@@ -108,18 +109,25 @@ static inline uintptr_t sf_fenced_addr(const struct sf_fenced_space *space,
 	return space->pages.base + (page << sf_page_shift);
 }
 
-/* Reserve the first space. 0 or -errno. */
-int sf_fenced_space_init(void);
+/*
+ * Reserve the first space. If marks is set, all that can be accessed beyond
+ * what was used is kept marked. 0 or -errno.
+ */
+int sf_fenced_space_init(bool marks);
 
 /*
  * A place for a block of size bytes whose first page is at a multiple of align.
- * Its record is BUSY, with this size. False: no addresses, or no memory.
+ * Its pages may be marked. Its record is BUSY, with this size. False: no
+ * addresses, or no memory.
  */
 bool sf_fenced_space_take(size_t size, size_t align,
 			  struct sf_fenced_place *out);
 
 /* The space and page of an address that was handed out; NULL: it was not. */
 struct sf_fenced_space *sf_fenced_space_find(uintptr_t addr, size_t *page);
+
+/* The same; what was not handed out yet is of the last page that was. */
+struct sf_fenced_space *sf_fenced_space_near(uintptr_t addr, size_t *page);
 
 /* The first page of the place that a page belongs to. */
 size_t sf_fenced_space_first(const struct sf_fenced_space *space, size_t page);

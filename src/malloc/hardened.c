@@ -13,6 +13,7 @@
 #include "malloc/quarantine.h"
 #include "malloc/random.h"
 #include "malloc/report.h"
+#include "malloc/trap.h"
 #include "os/probe.h"
 #include "vm/release.h"
 
@@ -50,24 +51,50 @@ static bool is_small(uintptr_t addr)
 	return sf_lookup_is_small(sf_slab_of(sf_pool_of(addr), addr));
 }
 
+static struct sf_report_block report_of(const struct sf_lookup *found)
+{
+	struct sf_origin origin = sf_origin_get(found->addr);
+
+	return (struct sf_report_block){
+		.addr = found->addr,
+		/* Of a large block the last page is the guard. */
+		.size = found->is_small ? found->len :
+					  found->len - sf_page_size,
+		.is_used = found->is_used && !sf_quarantine_has(found->addr),
+		.is_new = found->is_new,
+		.taken_by = origin.taken_by,
+		.freed_by = origin.freed_by,
+	};
+}
+
 /* What is known of the block that an address is of, or beside. */
 static bool describe(uintptr_t addr, struct sf_report_block *out)
 {
 	struct sf_lookup found;
-	struct sf_origin origin;
 
 	if (!sf_lookup(addr, &found))
 		return false;
-	origin = sf_origin_get(found.addr);
-	*out = (struct sf_report_block){
-		.addr = found.addr,
-		/* Of a large block the last page is the guard. */
-		.size = found.is_small ? found.len : found.len - sf_page_size,
-		.is_used = found.is_used && !sf_quarantine_has(found.addr),
-		.taken_by = origin.taken_by,
-		.freed_by = origin.freed_by,
-	};
+	*out = report_of(&found);
 	return true;
+}
+
+/*
+ * What reached the guard of a slab came from a block in use, of which the one
+ * beside the guard may be none.
+ */
+static void look_before(struct sf_report_block *block)
+{
+	struct sf_lookup found = { .addr = block->addr };
+	struct sf_report_block before;
+
+	while (sf_lookup_used_before(&found)) {
+		before = report_of(&found);
+		if (before.is_used) {
+			before.is_near = true;
+			*block = before;
+			return;
+		}
+	}
 }
 
 SF_NORETURN static void bad_block(const char *call, const void *addr)
@@ -228,7 +255,7 @@ static void let_go(const struct sf_quarantined *old)
 	if (is_small(old->addr))
 		check_zero(old->addr, sf_slab_of(pool, old->addr)->size);
 	else if (has_guard &&
-		 sf_page_unmark(old->addr, sf_large_len(pool, old->addr)) != 0)
+		 !sf_trap_remove(old->addr, sf_large_len(pool, old->addr)))
 		return; /* inaccessible for ever: nobody may get it */
 	sf_free_plain((void *)old->addr);
 }
@@ -244,7 +271,7 @@ static size_t wipe(uintptr_t addr, size_t size)
 		return size;
 	}
 	len = size + sf_page_size;
-	if (has_guard && sf_page_mark(addr, len) == 0)
+	if (has_guard && sf_trap_set(addr, len))
 		return 0;
 	return sf_release_pages(addr, len, &was_locked) ? 0 : len;
 }
@@ -323,8 +350,10 @@ static bool explain(uintptr_t addr, bool is_write)
 {
 	struct sf_report_block block;
 
-	if (!describe(addr, &block))
+	if (!describe(addr, &block) || sf_report_is_allowed(&block, addr))
 		return false;
+	if (!block.is_used && is_small(addr) && addr >= block.addr + block.size)
+		look_before(&block);
 	sf_report_fault(&block, addr, is_write);
 	return true;
 }

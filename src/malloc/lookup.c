@@ -25,13 +25,34 @@ static bool look_up_small(struct sf_slab *slab, uintptr_t addr,
 			  struct sf_lookup *out)
 {
 	size_t start = start_in_slab(slab, addr - slab->addr);
+	unsigned cells = sf_slab_cells(slab, start);
+	bool used = sf_slab_find_used(slab, slab->addr + start) != NULL;
 
 	*out = (struct sf_lookup){
 		.addr = slab->addr + start,
 		.len = slab->size,
 		.is_small = true,
-		.is_used = sf_slab_find_used(slab, slab->addr + start) != NULL,
+		.is_used = used,
+		.is_new = !used && (slab->clean & cells) == cells,
 	};
+	return true;
+}
+
+bool sf_lookup_used_before(struct sf_lookup *found)
+{
+	struct sf_slab *slab = sf_slab_of(sf_pool_of(found->addr), found->addr);
+	struct sf_lookup at = *found;
+	uintptr_t last;
+
+	do {
+		last = at.addr;
+		if (last == slab->addr)
+			return false;
+		look_up_small(slab, last - 1, &at);
+	} while (!at.is_used && at.addr < last);
+	if (!at.is_used)
+		return false;
+	*found = at;
 	return true;
 }
 
@@ -47,7 +68,7 @@ static bool look_up_large(const struct sf_pool *pool, uintptr_t addr,
 		if (sf_lookup_is_small(sf_slab_of(pool, page)))
 			return false;
 		len = sf_large_len(pool, page);
-		*out = (struct sf_lookup){ page, len, false, true };
+		*out = (struct sf_lookup){ page, len, false, true, false };
 		if (len != 0)
 			return addr - page < len;
 	}

@@ -13,6 +13,7 @@ struct sf_lookup {
 	size_t len;
 	bool is_small; /* it is of a slab */
 	bool is_used;
+	bool is_new; /* it is known that it never was */
 };
 
 /*
@@ -20,6 +21,9 @@ struct sf_lookup {
  * slab, it is of the last one, before the first of a slab of that one.
  */
 bool sf_lookup(uintptr_t addr, struct sf_lookup *out);
+
+/* The nearest block in use of the same slab before *found; false: none. */
+bool sf_lookup_used_before(struct sf_lookup *found);
 
 /* Whether a unit is a slab. */
 static inline bool sf_lookup_is_small(const struct sf_slab *slab)

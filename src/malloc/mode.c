@@ -3,12 +3,12 @@
 #include "malloc/mode.h"
 
 #include "base/option.h"
+#include "malloc/actions.h"
 #include "malloc/fenced.h"
 #include "malloc/hardened.h"
 #include "malloc/heap.h"
 #include "malloc/origin.h"
 #include "malloc/random.h"
-#include "malloc/report.h"
 #include "malloc/stacks.h"
 #include "vm/fork.h"
 
@@ -71,5 +71,5 @@ void sf_mode_start(void)
 		sf_stacks_init();
 		sf_origin_init();
 	}
-	sf_report_init();
+	sf_actions_init();
 }

@@ -32,7 +32,8 @@ struct sf_mode {
 	/* Bytes in use that are in no slab and no large block. */
 	size_t (*used_len)(void);
 
-	/* Print what block a fault's address belongs to; false: to none. */
+	/* Print what block a fault's address belongs to; false: to none, or
+	   one that the program has. */
 	bool (*explain)(uintptr_t addr, bool is_write);
 
 	/* Around fork(). */

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
-/*
- * Reporting faults, see report.h.
- *
- * A fault that is not ours goes to the handler that was there before us, as if
- * we were not. After a report that handler is restored and the instruction
- * repeated: what happens then is what would have happened.
- */
+/* Reporting faults, see report.h. */
 #include "malloc/report.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -16,82 +9,39 @@
 #include "malloc/stacks.h"
 #include "os/context.h"
 #include "os/lock.h"
-#include "os/sys.h"
-
-static struct sigaction old_segv;
-static struct sigaction old_bus;
+#include "os/signals.h"
 
 /* One report at a time, by threads that do not fault while at it. */
 static struct sf_lock lock;
 static _Thread_local bool is_reporting
 	__attribute__((tls_model("initial-exec")));
 
-static struct sigaction *old_of(int signal_number)
+/* What a thread was told last: a handler may have it happen again. */
+static _Thread_local struct {
+	uintptr_t addr;
+	uintptr_t pc;
+} last __attribute__((tls_model("initial-exec")));
+
+void sf_report_signal(const siginfo_t *info, const ucontext_t *context)
 {
-	return signal_number == SIGSEGV ? &old_segv : &old_bus;
-}
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	uintptr_t pc = sf_context_pc(context);
+	uint64_t mask;
 
-static bool has_handler(const struct sigaction *action)
-{
-	return (action->sa_flags & SA_SIGINFO) != 0 ||
-	       (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
-}
-
-static void call(const struct sigaction *action, int signal_number,
-		 siginfo_t *info, void *context)
-{
-	if ((action->sa_flags & SA_SIGINFO) != 0)
-		action->sa_sigaction(signal_number, info, context);
-	else
-		action->sa_handler(signal_number);
-}
-
-/* Whether a fault raised the signal, and no kill(). */
-static bool is_fault(const siginfo_t *info)
-{
-	return info->si_code > 0 && info->si_code != SI_KERNEL;
-}
-
-static bool report(siginfo_t *info, const ucontext_t *context)
-{
-	bool explained;
-
-	is_reporting = true;
-	sf_lock_acquire(&lock, SF_RANK_REGION);
-	explained = sf_mode->explain((uintptr_t)info->si_addr,
-				     sf_context_is_write(context));
-	if (explained)
-		sf_stacks_print_from("touched by", sf_context_pc(context));
-	sf_lock_release(&lock, SF_RANK_REGION);
-	is_reporting = false;
-	return explained;
-}
-
-static void on_fault(int signal_number, siginfo_t *info, void *context)
-{
-	struct sigaction *old = old_of(signal_number);
-	bool explained = false;
-
-	if (is_fault(info) && !is_reporting)
-		explained = report(info, context);
-	if (!explained && has_handler(old)) {
-		call(old, signal_number, info, context);
+	if (is_reporting || (addr == last.addr && pc == last.pc))
 		return;
+	is_reporting = true;
+	/* No handler shall leave the lock behind. */
+	mask = sf_signals_block();
+	sf_lock_acquire(&lock, SF_RANK_REGION);
+	if (sf_mode->explain(addr, sf_context_is_write(context))) {
+		sf_stacks_print_from("touched by", pc);
+		last.addr = addr;
+		last.pc = pc;
 	}
-	sigaction(signal_number, old, NULL);
-	/* Nothing would repeat what somebody sent. */
-	if (!is_fault(info))
-		raise(signal_number);
-}
-
-void sf_report_init(void)
-{
-	struct sigaction action = { .sa_sigaction = on_fault,
-				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGSEGV, &action, &old_segv);
-	sigaction(SIGBUS, &action, &old_bus);
+	sf_lock_release(&lock, SF_RANK_REGION);
+	sf_signals_restore(mask);
+	is_reporting = false;
 }
 
 /*
@@ -104,13 +54,24 @@ static void print_stacks(const struct sf_report_block *block)
 	sf_stacks_print("freed by", block->freed_by);
 }
 
+static const char *state_of(const struct sf_report_block *block)
+{
+	if (block->is_used)
+		return "in use";
+	return block->is_new ? "never allocated" : "already free";
+}
+
 void sf_report_fault(const struct sf_report_block *block, uintptr_t addr,
 		     bool is_write)
 {
 	sf_warn("%s at %p: offset %zd of the block of %zu bytes at %p, %s",
 		is_write ? "write" : "read", (void *)addr,
 		(ssize_t)(addr - block->addr), block->size, (void *)block->addr,
-		block->is_used ? "in use" : "already free");
+		state_of(block));
+	if (block->is_near)
+		sf_warn("  the nearest in use before the guard, which is %zu "
+			"bytes beyond its end",
+			addr - (block->addr + block->size));
 	print_stacks(block);
 }
 
@@ -130,7 +91,7 @@ void sf_report_misuse(const char *call, const void *addr,
 			call, addr, (ssize_t)((uintptr_t)addr - block->addr),
 			block->size);
 	else
-		sf_warn("%s(%p): already free (a block of %zu bytes)", call,
-			addr, block->size);
+		sf_warn("%s(%p): %s (a block of %zu bytes)", call, addr,
+			state_of(block), block->size);
 	sf_report_abort(block);
 }

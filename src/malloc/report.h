@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is said of a fault in malloc's memory, before the program dies as it
- * would have: by a handler of SIGSEGV and SIGBUS, installed in modes only.
+ * What is said of a fault in malloc's memory, in modes only, before the program
+ * does with the signal what it would have done (see actions.h).
  */
 #ifndef SF_MALLOC_REPORT_H
 #define SF_MALLOC_REPORT_H
 
+#include <signal.h>
+#include <ucontext.h>
+
 #include "base/compiler.h"
 
-void sf_report_init(void);
+/* Called by a handler: if the mode knows the address, say what it is. */
+void sf_report_signal(const siginfo_t *info, const ucontext_t *context);
 
 /* A block, as far as a mode knows it. */
 struct sf_report_block {
 	uintptr_t addr;
 	size_t size;
 	bool is_used;
+	bool is_new;	   /* never was: as far as that is known */
+	bool is_near;	   /* not the block beside the address: the nearest */
 	uint32_t taken_by; /* numbers of backtraces, see stacks.h */
 	uint32_t freed_by;
 };
+
+/* Whether the program may touch addr, and has itself to thank for a fault. */
+static inline bool sf_report_is_allowed(const struct sf_report_block *block,
+					uintptr_t addr)
+{
+	return block->is_used && addr - block->addr < block->size;
+}
 
 /* Say where the fault's address lies in a block or beside it. */
 void sf_report_fault(const struct sf_report_block *block, uintptr_t addr,

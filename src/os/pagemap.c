@@ -3,12 +3,39 @@
 #include "os/pagemap.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "os/page.h"
 #include "os/sys.h"
 
 #define PRESENT ((uint64_t)1 << 63)
 #define SWAPPED ((uint64_t)1 << 62)
+
+/* What ioctl(PAGEMAP_SCAN) takes and gives; newer than the oldest headers. */
+struct scan {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t start;
+	uint64_t end;
+	uint64_t walk_end;
+	uint64_t vec;
+	uint64_t vec_len;
+	uint64_t max_pages;
+	uint64_t category_inverted;
+	uint64_t category_mask;
+	uint64_t category_anyof_mask;
+	uint64_t return_mask;
+};
+
+struct scanned {
+	uint64_t start;
+	uint64_t end;
+	uint64_t categories;
+};
+
+#define SCAN	     _IOWR('f', 16, struct scan)
+#define SCAN_PRESENT ((uint64_t)1 << 3)
+#define SCAN_SWAPPED ((uint64_t)1 << 4)
 
 void sf_pagemap_open(struct sf_pagemap *pagemap)
 {
@@ -47,4 +74,25 @@ bool sf_pagemap_touched(struct sf_pagemap *pagemap, uintptr_t addr)
 		return true;
 	return (pagemap->entry[page - pagemap->first] & (PRESENT | SWAPPED)) !=
 	       0;
+}
+
+int sf_pagemap_next(const struct sf_pagemap *pagemap, uintptr_t addr,
+		    uintptr_t end, struct sf_pagemap_run *out)
+{
+	struct scanned found;
+	struct scan scan = {
+		.size = sizeof(scan),
+		.start = addr,
+		.end = end,
+		.vec = (uintptr_t)&found,
+		.vec_len = 1,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.return_mask = SCAN_PRESENT | SCAN_SWAPPED,
+	};
+	long result = sf_sys(__NR_ioctl, pagemap->fd, (long)SCAN, (long)&scan,
+			     0, 0, 0);
+
+	if (result > 0)
+		*out = (struct sf_pagemap_run){ found.start, found.end };
+	return (int)result;
 }

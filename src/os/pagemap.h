@@ -25,4 +25,17 @@ void sf_pagemap_close(struct sf_pagemap *pagemap);
 /* Reads ahead: ask in the order of addresses, and before they change. */
 bool sf_pagemap_touched(struct sf_pagemap *pagemap, uintptr_t addr);
 
+struct sf_pagemap_run {
+	uintptr_t start;
+	uintptr_t end;
+};
+
+/*
+ * The first pages from addr on, below end, that were touched. Where nothing was
+ * this takes next to no time. 1, 0: none, or -errno: it can't be told (before
+ * Linux 6.7).
+ */
+int sf_pagemap_next(const struct sf_pagemap *pagemap, uintptr_t addr,
+		    uintptr_t end, struct sf_pagemap_run *out);
+
 #endif

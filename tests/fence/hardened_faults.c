@@ -8,12 +8,15 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aborts.h"
 #include "said.h"
 
 #define SLAB_LEN ((size_t)64 << 10)
+#define LEN	 ((size_t)1792) /* nobody else has blocks of this size */
 
 /* Keeps the compiler from knowing what a block is. */
 static char *volatile block;
@@ -26,6 +29,51 @@ static void write_beyond_slab(void)
 	block = said_block(1000);
 	slab = (uintptr_t)block & ~(SLAB_LEN - 1);
 	*(volatile char *)(slab + SLAB_LEN - test_page()) = 1;
+}
+
+/* From the block on, and say which it is. */
+static void write_on_and_on(void)
+{
+	fprintf(stderr, "at %p, in use\n", (void *)block);
+	for (size_t i = 0; i < SLAB_LEN; i++)
+		((volatile char *)block)[i] = 1;
+}
+
+static void write_over_new(void)
+{
+	block = said_block(LEN);
+	write_on_and_on();
+}
+
+static void write_over_freed(void)
+{
+	char *first = said_block(LEN);
+	char *second = said_block(LEN);
+
+	block = first < second ? first : second;
+	free(first < second ? second : first);
+	write_on_and_on();
+}
+
+/* The same words twice: the program's, and the report's. */
+static void the_block_before_the_guard_is_named(void (*misuse)(void))
+{
+	static char text[16384];
+	char words[64];
+
+	CHECK_EQ(aborts_capture(misuse, text, sizeof(text)), -SIGSEGV);
+	snprintf(words, sizeof(words), "%.*s", (int)strcspn(text, "\n"), text);
+	if (strstr(text + strlen(words), words) == NULL)
+		FAIL("it said %s", text);
+}
+
+static void free_never_allocated(void)
+{
+	size_t offset;
+
+	block = said_block(LEN);
+	offset = (uintptr_t)block & (SLAB_LEN - 1);
+	free(offset < SLAB_LEN / 2 ? block + LEN : block - LEN);
 }
 
 static void write_beyond_large(void)
@@ -47,6 +95,8 @@ static void guards_fault(void)
 		SKIP("no guard markers, or pages are as large as slabs");
 	said(write_beyond_slab, SIGSEGV, "write at", "of the block of 1024",
 	     "touched by", NULL);
+	the_block_before_the_guard_is_named(write_over_new);
+	the_block_before_the_guard_is_named(write_over_freed);
 	said(write_beyond_large, SIGSEGV, "write at",
 	     "offset 102400 of the block of 102400 bytes", ", in use",
 	     "allocated by", "touched by", NULL);
@@ -137,6 +187,8 @@ static void free_with_right_sizes(void)
 
 static void free_of_something_else_is_reported(void)
 {
+	said(free_never_allocated, SIGABRT,
+	     "never allocated (a block of 1792 bytes)", "called by", NULL);
 	said(free_twice, SIGABRT, "already free (a block of 32 bytes)",
 	     "freed by", "called by", NULL);
 	said(free_large_twice, SIGABRT,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,34 @@ static void touched_pages_are_told_apart(void)
 	sf_pagemap_close(&pagemap);
 }
 
+static void the_next_touched_pages_are_found(void)
+{
+	size_t page = test_page();
+	size_t nr = (size_t)1 << 20;
+	uintptr_t p = (uintptr_t)map_pages(nr, PROT_READ | PROT_WRITE);
+	uintptr_t first = p + 1000 * page;
+	uintptr_t second = p + (nr - 1) * page;
+	struct sf_pagemap_run run;
+	struct sf_pagemap pagemap;
+
+	madvise((void *)p, nr * page, MADV_NOHUGEPAGE);
+	memset((void *)first, 1, 2 * page);
+	memset((void *)second, 1, page);
+	sf_pagemap_open(&pagemap);
+	if (sf_pagemap_next(&pagemap, p, first, &run) < 0)
+		SKIP("this kernel has no ioctl(PAGEMAP_SCAN)");
+	CHECK_EQ(sf_pagemap_next(&pagemap, p, first, &run), 0);
+	CHECK_EQ(sf_pagemap_next(&pagemap, p, second + page, &run), 1);
+	CHECK_EQ(run.start, first);
+	CHECK_EQ(run.end, first + 2 * page);
+	CHECK_EQ(sf_pagemap_next(&pagemap, run.end, second + page, &run), 1);
+	CHECK_EQ(run.start, second);
+	CHECK_EQ(run.end, second + page);
+	CHECK_EQ(sf_pagemap_next(&pagemap, run.end - page, second, &run), 0);
+	sf_pagemap_close(&pagemap);
+	CHECK_LT(sf_pagemap_next(&pagemap, p, second, &run), 0);
+}
+
 static const struct test tests[] = {
 	{ "the count is the kernel's", the_count_is_the_kernels },
 	{ "a paced count is the same, and pauses",
@@ -174,6 +203,8 @@ static const struct test tests[] = {
 	{ "page tables and resident bytes are read",
 	  page_tables_and_resident_bytes_are_read },
 	{ "touched pages are told apart", touched_pages_are_told_apart },
+	{ "the next touched pages are found",
+	  the_next_touched_pages_are_found },
 };
 
 int main(int argc, char **argv)
