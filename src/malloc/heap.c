@@ -400,13 +400,25 @@ void sf_heap_give_quota(struct sf_heap *heap)
 	shrink_quota(heap, 0);
 }
 
-void sf_heap_trim(struct sf_heap *heap)
+/* Release idle cells, of slabs that have some for longest first. */
+static void purge_idle(struct sf_heap *heap, size_t keep_len)
+{
+	struct sf_slab *slab = heap->idle;
+
+	while (slab != NULL && sf_retain_len() > keep_len) {
+		struct sf_slab *next = slab->idle_next;
+
+		sf_slab_purge(heap, slab);
+		shrink_quota(heap, 0);
+		slab = next;
+	}
+}
+
+/* The same with what is cached, and close slabs that are empty then. */
+static void release_all(struct sf_heap *heap)
 {
 	struct sf_slab *next;
 
-	/* First: what is freed from here on is counted anew. */
-	give_remote_quota(heap);
-	sf_heap_collect(heap);
 	sf_heap_leave_bins(heap);
 	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
 		next = slab->all_next;
@@ -416,4 +428,15 @@ void sf_heap_trim(struct sf_heap *heap)
 			sf_slab_close(heap, slab);
 	}
 	shrink_quota(heap, 0);
+}
+
+void sf_heap_trim(struct sf_heap *heap, size_t keep_len)
+{
+	/* First: what is freed from here on is counted anew. */
+	give_remote_quota(heap);
+	sf_heap_collect(heap);
+	shrink_quota(heap, 0);
+	purge_idle(heap, keep_len);
+	if (!sf_retain_is_within(keep_len))
+		release_all(heap);
 }

@@ -351,11 +351,21 @@ static void collect_all_slabs(struct sf_heap *heap)
 	}
 }
 
-void sf_heap_trim_all(void)
+static void trim(struct sf_heap *heap, size_t keep_len)
 {
+	if (sf_retain_is_within(keep_len))
+		return;
+	sf_heap_trim(heap, keep_len);
+	/* It has the pages of slabs that were closed. */
+	sf_pool_trim(keep_len);
+}
+
+void sf_heap_trim_all(size_t keep_len)
+{
+	/* First, as the slabs in it have no thread. */
+	trim(&sf_heap_common, keep_len);
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
-		sf_heap_trim(h);
-	sf_heap_trim(&sf_heap_common);
+		trim(h, keep_len);
 }
 
 static void prepare_fork(void)
