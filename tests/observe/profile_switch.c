@@ -131,6 +131,15 @@ static void remove_folder(void)
 	close_stderr();
 }
 
+/* It does what it did. */
+static void look_at_sigsegv(void)
+{
+	struct sigaction action;
+
+	CHECK_OK(sigaction(SIGSEGV, NULL, &action));
+	CHECK(action.sa_handler == SIG_DFL);
+}
+
 static const struct observe_case cases[] = {
 	{ "set_again", check_set_again },
 	{ "set_is_refused", check_set_is_refused },
@@ -140,6 +149,7 @@ static const struct observe_case cases[] = {
 	{ "fill", heap_fill },
 	{ "close_stderr", close_stderr },
 	{ "remove_folder", remove_folder },
+	{ "look_at_sigsegv", look_at_sigsegv },
 };
 
 /*
@@ -220,6 +230,16 @@ static void a_signal_switches(void)
 	heap_remove_dir();
 }
 
+static void a_signal_of_an_error_is_refused(void)
+{
+	heap_make_dir();
+	heap_run(NULL, "profile_signal=11", "look_at_sigsegv");
+	CHECK_STR(heap_words,
+		  "surefree: SUREFREE_OPTIONS: profile_signal=11: expected "
+		  "a signal like 12 that can be caught, of no error\n");
+	heap_remove_dir();
+}
+
 static void a_signal_may_come_on_any_thread(void)
 {
 	heap_make_dir();
@@ -261,6 +281,7 @@ static const struct test tests[] = {
 	{ "failures are told at start, and once", failures_are_told_at_start },
 	{ "it is written at exit", it_is_written_at_exit },
 	{ "a signal switches", a_signal_switches },
+	{ "a signal of an error is refused", a_signal_of_an_error_is_refused },
 	{ "a signal may come on any thread", a_signal_may_come_on_any_thread },
 	{ "a child leaves its parent's file alone",
 	  a_child_leaves_its_parents_file_alone },
