@@ -132,7 +132,10 @@ void sf_heap_resume_all(void);
  */
 void sf_heap_set_slow(bool slow);
 
-/* The same for a moment and as far as it goes; for signal handlers. */
+/*
+ * The same for a moment, without a lock: for the handler that sets
+ * SF_PROFILE_WANTED, before.
+ */
 void sf_heap_hint_slow(void);
 
 /* sf_heap_trim() of one after the other; they are stopped. */

@@ -204,12 +204,23 @@ void sf_heap_stop(struct sf_heap *heap)
 	}
 }
 
+/*
+ * A handler that wants heaps slow has no lock, and stores after it said so: one
+ * of us sees the other. Seq_cst, release among it: pairs with the acquire in
+ * sf_heap_try().
+ */
+static void clear_slow(struct sf_heap *heap)
+{
+	atomic_store(&heap->slow, 0);
+	if ((atomic_load(&sf_profile_state) & SF_PROFILE_WANTED) != 0)
+		atomic_store_explicit(&heap->slow, 1, memory_order_relaxed);
+}
+
 void sf_heap_resume(struct sf_heap *heap)
 {
 	heap->nr_stops--;
 	if (heap->nr_stops == 0)
-		/* Release: pairs with the acquire in sf_heap_try(). */
-		atomic_store_explicit(&heap->slow, 0, memory_order_release);
+		clear_slow(heap);
 	sf_lock_release(&heap->lock, SF_RANK_HEAP);
 }
 
@@ -252,8 +263,9 @@ void sf_heap_set_slow(bool slow)
 
 void sf_heap_hint_slow(void)
 {
+	/* Seq_cst: see clear_slow(). */
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
-		atomic_store_explicit(&h->slow, 1, memory_order_relaxed);
+		atomic_store(&h->slow, 1);
 }
 
 /*

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Heaps that change hands while others free their blocks. */
+/*
+ * Heaps that change hands while others free their blocks, and a signal handler
+ * that wants them slow while they are stopped.
+ */
 #include "malloc/heap.h"
 
 #include <pthread.h>
@@ -7,6 +10,7 @@
 #include <signal.h>
 
 #include "malloc/malloc.h"
+#include "malloc/profile.h"
 #include "malloc/threads.h"
 #include "test.h"
 
@@ -91,9 +95,31 @@ static void nothing_waits_in_the_heaps_of_threads_that_ended(void)
 	CHECK_EQ(nr_quotas, 0);
 }
 
+static void what_a_handler_asks_for_outlives_a_stop(void)
+{
+	struct sf_heap *heap;
+
+	sf_free(sf_malloc(1));
+	heap = sf_heap_own;
+	if (atomic_load(&heap->slow))
+		SKIP("heaps are always slow here");
+	sf_heap_stop(heap);
+	/* As the handler of profile_signal does. */
+	atomic_fetch_or(&sf_profile_state, SF_PROFILE_WANTED);
+	sf_heap_hint_slow();
+	sf_heap_resume(heap);
+	CHECK_EQ(atomic_load(&heap->slow), 1);
+	atomic_fetch_and(&sf_profile_state, ~SF_PROFILE_WANTED);
+	sf_heap_stop(heap);
+	sf_heap_resume(heap);
+	CHECK_EQ(atomic_load(&heap->slow), 0);
+}
+
 static const struct test tests[] = {
 	{ "nothing waits in the heaps of threads that ended",
 	  nothing_waits_in_the_heaps_of_threads_that_ended },
+	{ "what a handler asks for outlives a stop",
+	  what_a_handler_asks_for_outlives_a_stop },
 };
 
 int main(int argc, char **argv)
