@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Both libraries define surefree_* for others, and nothing else.
+# Both libraries define surefree_* for others, and nothing else. The drop-in has
+# C++'s operators new and delete, all of them; without malloc(), none.
 # usage: check_exports.sh libsurefree.so libsurefree.a
+#        libsurefree-preload.so libsurefree-preload-mmap.so
 set -eu
 
 status=0
@@ -34,6 +36,18 @@ check() {
 	done
 }
 
+# check_operators FILE NR: FILE defines NR of C++'s operators new and delete.
+check_operators() {
+	nr=$(nm -D --defined-only "$1" |
+		awk '$NF ~ /^_Z(n[wa]m|d[la]Pv)/' | wc -l)
+	if [ "$nr" -ne "$2" ]; then
+		echo "$1 exports $nr operators of C++, not $2" >&2
+		status=1
+	fi
+}
+
 check "$1" -D
 check "$2" -g
+check_operators "$3" 20
+check_operators "$4" 0
 exit $status

@@ -3,6 +3,7 @@
 #include "base/option.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 enum kind {
 	KIND_SIZE,   /* 8M */
 	KIND_NUMBER, /* 64 */
+	KIND_SIGNAL, /* 12 */
 	KIND_SWITCH, /* on, off */
 	KIND_EXIT,   /* exit, off */
 	KIND_FILE,   /* a file, off */
@@ -24,6 +26,7 @@ enum kind {
 static const char *const kind_text[] = {
 	[KIND_SIZE] = "a size like 64K, 8M or 1T",
 	[KIND_NUMBER] = "a number",
+	[KIND_SIGNAL] = "a signal like 12 that can be caught, of no error",
 	[KIND_SWITCH] = "on or off",
 	[KIND_EXIT] = "exit or off",
 	[KIND_FILE] = "the name of a file, or off",
@@ -45,7 +48,7 @@ static const struct {
 	[SF_OPTION_STATS] = { "stats", KIND_EXIT, false },
 	[SF_OPTION_PROFILE] = { "profile", KIND_FILE, false },
 	[SF_OPTION_SAMPLE] = { "sample", KIND_SIZE, false },
-	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_NUMBER, true },
+	[SF_OPTION_PROFILE_SIGNAL] = { "profile_signal", KIND_SIGNAL, true },
 	[SF_OPTION_MMAP] = { "mmap", KIND_SWITCH, true },
 	[SF_OPTION_THREADS] = { "threads", KIND_SWITCH, true },
 };
@@ -135,16 +138,36 @@ static bool parse_word(const char *text, const char *yes, size_t *out)
 	return *out != 0 || strcmp(text, "off") == 0;
 }
 
+static bool parse_number(const char *text, size_t *out)
+{
+	const char *rest = parse_digits(text, out);
+
+	return rest != NULL && *rest == '\0';
+}
+
+/* A handler that returns would hide an error, or have it again for ever. */
+static bool is_of_error(size_t signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE ||
+	       signal == SIGILL || signal == SIGTRAP || signal == SIGSYS ||
+	       signal == SIGABRT;
+}
+
+static bool parse_signal(const char *text, size_t *out)
+{
+	return parse_number(text, out) && *out < NSIG && *out != SIGKILL &&
+	       *out != SIGSTOP && !is_of_error(*out);
+}
+
 static bool parse(enum kind kind, const char *text, size_t *out)
 {
-	const char *rest;
-
 	switch (kind) {
 	case KIND_SIZE:
 		return parse_size(text, out);
 	case KIND_NUMBER:
-		rest = parse_digits(text, out);
-		return rest != NULL && *rest == '\0';
+		return parse_number(text, out);
+	case KIND_SIGNAL:
+		return parse_signal(text, out);
 	case KIND_SWITCH:
 		return parse_word(text, "on", out);
 	case KIND_EXIT:

@@ -241,7 +241,8 @@ void *sf_heap_take(struct sf_heap *heap, unsigned class, bool *clean)
  * the list, clears notified and then looks at the bits. If the slab changed
  * hands meanwhile it may be in the wrong heap's list: whoever changes the owner
  * empties the old one's list afterwards, and whoever puts a slab there looks at
- * the owner afterwards. One of them sees it, and passes it on.
+ * the owner afterwards. One of them sees it, and passes it on: the one who
+ * freed follows the slab until its heap's list is empty.
  */
 
 static void push_remote(struct sf_heap *heap, struct sf_slab *slab)
@@ -333,11 +334,31 @@ static bool too_many(struct sf_heap *heap, size_t nr_cells)
 	return true;
 }
 
-static void collect_for(struct sf_heap *heap)
+static void give_remote_quota(struct sf_heap *heap)
 {
-	sf_heap_stop(heap);
-	sf_heap_collect(heap);
-	sf_heap_resume(heap);
+	size_t remote = atomic_exchange(&heap->remote_quota, 0);
+
+	sf_retain_end(remote << SF_CELL_SHIFT);
+}
+
+/*
+ * Have a slab's frees taken over, which are in that heap's list; or in
+ * another's by now: where the slab went, nobody may come to look for long. A
+ * heap that it left may have no thread to need what too_many() counted for it.
+ */
+static void collect_for(struct sf_heap *owner, const struct sf_slab *slab)
+{
+	struct sf_heap *heap;
+
+	do {
+		heap = owner;
+		sf_heap_stop(heap);
+		sf_heap_collect(heap);
+		owner = atomic_load(&slab->owner);
+		if (owner != heap)
+			give_remote_quota(heap);
+		sf_heap_resume(heap);
+	} while (owner != NULL && owner != heap);
 }
 
 void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
@@ -363,7 +384,7 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 		return;
 	if (too_many(owner, cells_freed(size, spot.full, bits, old | bit)) ||
 	    atomic_load(&slab->owner) != owner)
-		collect_for(owner);
+		collect_for(owner, slab);
 }
 
 /*
@@ -387,26 +408,31 @@ void sf_heap_leave_bins(struct sf_heap *heap)
 	}
 }
 
-static void give_remote_quota(struct sf_heap *heap)
-{
-	size_t remote = atomic_exchange(&heap->remote_quota, 0);
-
-	sf_retain_end(remote << SF_CELL_SHIFT);
-}
-
 void sf_heap_give_quota(struct sf_heap *heap)
 {
 	give_remote_quota(heap);
 	shrink_quota(heap, 0);
 }
 
-void sf_heap_trim(struct sf_heap *heap)
+/* Release idle cells, of slabs that have some for longest first. */
+static void purge_idle(struct sf_heap *heap, size_t keep_len)
+{
+	struct sf_slab *slab = heap->idle;
+
+	while (slab != NULL && sf_retain_len() > keep_len) {
+		struct sf_slab *next = slab->idle_next;
+
+		sf_slab_purge(heap, slab);
+		shrink_quota(heap, 0);
+		slab = next;
+	}
+}
+
+/* The same with what is cached, and close slabs that are empty then. */
+static void release_all(struct sf_heap *heap)
 {
 	struct sf_slab *next;
 
-	/* First: what is freed from here on is counted anew. */
-	give_remote_quota(heap);
-	sf_heap_collect(heap);
 	sf_heap_leave_bins(heap);
 	for (struct sf_slab *slab = heap->slabs; slab != NULL; slab = next) {
 		next = slab->all_next;
@@ -416,4 +442,15 @@ void sf_heap_trim(struct sf_heap *heap)
 			sf_slab_close(heap, slab);
 	}
 	shrink_quota(heap, 0);
+}
+
+void sf_heap_trim(struct sf_heap *heap, size_t keep_len)
+{
+	/* First: what is freed from here on is counted anew. */
+	give_remote_quota(heap);
+	sf_heap_collect(heap);
+	shrink_quota(heap, 0);
+	purge_idle(heap, keep_len);
+	if (!sf_retain_is_within(keep_len))
+		release_all(heap);
 }

@@ -132,11 +132,14 @@ void sf_heap_resume_all(void);
  */
 void sf_heap_set_slow(bool slow);
 
-/* The same for a moment and as far as it goes; for signal handlers. */
+/*
+ * The same for a moment, without a lock: for the handler that sets
+ * SF_PROFILE_WANTED, before.
+ */
 void sf_heap_hint_slow(void);
 
-/* Release all that is free in any; they are stopped. */
-void sf_heap_trim_all(void);
+/* sf_heap_trim() of one after the other; they are stopped. */
+void sf_heap_trim_all(size_t keep_len);
 
 /* How many slabs it has; true a moment ago. */
 static inline size_t sf_heap_nr_slabs(const struct sf_heap *heap)
@@ -170,8 +173,8 @@ void sf_heap_unlist(struct sf_heap *heap, struct sf_slab *slab);
 void sf_heap_collect(struct sf_heap *heap);
 void sf_heap_collect_many(struct sf_heap *heap);
 
-/* Release all that is free. */
-void sf_heap_trim(struct sf_heap *heap);
+/* Release what is free until keep_len bytes are retained in all; with 0 all. */
+void sf_heap_trim(struct sf_heap *heap, size_t keep_len);
 
 /* Empty the caches and choose no slab to take from, so that all can be released
  * or moved. */

@@ -260,19 +260,28 @@ void sf_free(void *block)
 	sf_free_quickly(block);
 }
 
+/* Of the pool first: nobody works on its pages. */
+static void give_back(size_t keep_len)
+{
+	sf_pool_trim(keep_len);
+	if (sf_retain_is_within(keep_len))
+		return;
+	sf_heap_stop_all();
+	sf_heap_trim_all(keep_len);
+	sf_heap_resume_all();
+	sf_pool_trim(keep_len);
+}
+
 size_t sf_malloc_trim(size_t keep_len)
 {
 	size_t before = sf_retain_len();
 
-	if (!sf_heap_is_ready())
+	if (!sf_heap_is_ready() || before <= keep_len)
 		return 0;
-	if (before > keep_len) {
-		if (sf_mode != NULL)
-			sf_mode->trim();
-		sf_heap_stop_all();
-		sf_heap_trim_all();
-		sf_heap_resume_all();
+	give_back(keep_len);
+	if (sf_mode != NULL && !sf_retain_is_within(keep_len)) {
+		sf_mode->trim();
+		give_back(keep_len);
 	}
-	sf_pool_trim(keep_len);
 	return before - sf_min(before, sf_retain_len());
 }

@@ -34,7 +34,10 @@ size_t sf_malloc_len(const char *call, const void *block);
 void sf_free_plain(void *block);
 size_t sf_malloc_len_plain(const char *call, const void *block);
 
-/* Release all that is free, in all heaps, but keep_len bytes. */
+/*
+ * Release what is free, in all heaps, until keep_len bytes are retained.
+ * Returns the bytes released.
+ */
 size_t sf_malloc_trim(size_t keep_len);
 
 #endif

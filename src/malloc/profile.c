@@ -14,10 +14,12 @@
 #include "malloc/heap.h"
 #include "malloc/profile_file.h"
 #include "malloc/samples.h"
+#include "os/text.h"
 #include "vm/account.h"
 #include "vm/fork.h"
 
 #define PATH_LEN 4096
+#define MAX_TOLD 400 /* of it, in a line on stderr */
 
 _Atomic unsigned sf_profile_state;
 
@@ -29,6 +31,7 @@ static struct sf_lock samples_lock;
 static char path[PATH_LEN];
 static pid_t begun_by;	  /* the process that writes it */
 static unsigned nr_files; /* written, or tried to */
+static int told_err;	  /* at start, of the first file */
 
 /* Changed under both locks. */
 static _Atomic size_t mean;
@@ -172,10 +175,25 @@ static int begin(void)
 			      memory_order_relaxed);
 	atomic_fetch_add_explicit(&nr_begun, 1, memory_order_relaxed);
 	begun_by = getpid();
+	sf_text_keep_stderr();
 	/* In this order: no sampled block is freed unseen. */
 	sf_heap_set_slow(true);
 	atomic_fetch_or(&sf_profile_state, SF_PROFILE_ON);
 	return 0;
+}
+
+/* To standard error, also when the program closed it, as some do at exit. */
+static void tell(int err)
+{
+	struct sf_text out;
+	int fd = sf_text_stderr();
+
+	if (fd < 0)
+		return;
+	sf_text_use(&out, fd);
+	sf_text_print(&out, "surefree: profile: cannot write %.*s: %s\n",
+		      MAX_TOLD, path, strerror(-err));
+	sf_text_flush(&out);
 }
 
 /* Write to the file whose name stands in path. */
@@ -189,8 +207,9 @@ static int write_path(void)
 			       atomic_load_explicit(&mean,
 						    memory_order_relaxed));
 	sf_lock_release(&samples_lock, SF_RANK_SAMPLES);
-	if (err != 0)
-		sf_warn("profile: cannot write %s: %s", path, strerror(-err));
+	if (err != 0 && err != told_err)
+		tell(err);
+	told_err = 0;
 	return err;
 }
 
@@ -296,6 +315,16 @@ static void install_handler(void)
 		sf_warn("profile_signal=%zu: %s", number, strerror(errno));
 }
 
+/* What would be told at exit is of more use now. */
+static void look_at_path(void)
+{
+	told_err = set_path();
+	if (told_err == 0)
+		told_err = sf_profile_look(path);
+	if (told_err != 0)
+		tell(told_err);
+}
+
 static void lock_all(void)
 {
 	sf_lock_acquire(&control_lock, SF_RANK_CONTROL);
@@ -326,13 +355,14 @@ void sf_profile_start(void)
 	mine.inside = true;
 	sf_heap_init();
 	sf_backtrace_init();
-	if (has_signal) {
-		install_handler();
-	} else {
-		sf_lock_acquire(&control_lock, SF_RANK_CONTROL);
+	sf_lock_acquire(&control_lock, SF_RANK_CONTROL);
+	if (sf_option(SF_OPTION_PROFILE) != 0)
+		look_at_path();
+	if (!has_signal)
 		begin();
-		sf_lock_release(&control_lock, SF_RANK_CONTROL);
-	}
+	sf_lock_release(&control_lock, SF_RANK_CONTROL);
+	if (has_signal)
+		install_handler();
 	mine.inside = false;
 }
 

@@ -3,6 +3,8 @@
 #include "malloc/profile_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +44,24 @@ bool sf_profile_has_pid(const char *name)
 		else if (*name == '\0')
 			break;
 	return false;
+}
+
+int sf_profile_look(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	size_t len = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+		return 0;
+	if (errno != ENOENT || len >= sizeof(folder))
+		return -errno;
+	memcpy(folder, path, len);
+	folder[len] = '\0';
+	if (faccessat(AT_FDCWD, len > 0 ? folder : ".", W_OK | X_OK,
+		      AT_EACCESS) == 0)
+		return 0;
+	return -errno;
 }
 
 static void print_counts(struct sf_text *out, const struct sf_site *site)

@@ -23,6 +23,9 @@ int sf_profile_path(char *path, size_t len, const char *name, unsigned number);
 /* Whether the name holds %p. */
 bool sf_profile_has_pid(const char *name);
 
+/* Whether it looks as if a file of that name can be written. 0 or -errno. */
+int sf_profile_look(const char *path);
+
 /* Write the tables of samples.h. 0 or -errno. Called under their lock. */
 int sf_profile_write(const char *path, size_t mean);
 

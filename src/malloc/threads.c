@@ -204,12 +204,23 @@ void sf_heap_stop(struct sf_heap *heap)
 	}
 }
 
+/*
+ * A handler that wants heaps slow has no lock, and stores after it said so: one
+ * of us sees the other. Seq_cst, release among it: pairs with the acquire in
+ * sf_heap_try().
+ */
+static void clear_slow(struct sf_heap *heap)
+{
+	atomic_store(&heap->slow, 0);
+	if ((atomic_load(&sf_profile_state) & SF_PROFILE_WANTED) != 0)
+		atomic_store_explicit(&heap->slow, 1, memory_order_relaxed);
+}
+
 void sf_heap_resume(struct sf_heap *heap)
 {
 	heap->nr_stops--;
 	if (heap->nr_stops == 0)
-		/* Release: pairs with the acquire in sf_heap_try(). */
-		atomic_store_explicit(&heap->slow, 0, memory_order_release);
+		clear_slow(heap);
 	sf_lock_release(&heap->lock, SF_RANK_HEAP);
 }
 
@@ -252,8 +263,9 @@ void sf_heap_set_slow(bool slow)
 
 void sf_heap_hint_slow(void)
 {
+	/* Seq_cst: see clear_slow(). */
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
-		atomic_store_explicit(&h->slow, 1, memory_order_relaxed);
+		atomic_store(&h->slow, 1);
 }
 
 /*
@@ -351,11 +363,21 @@ static void collect_all_slabs(struct sf_heap *heap)
 	}
 }
 
-void sf_heap_trim_all(void)
+static void trim(struct sf_heap *heap, size_t keep_len)
 {
+	if (sf_retain_is_within(keep_len))
+		return;
+	sf_heap_trim(heap, keep_len);
+	/* It has the pages of slabs that were closed. */
+	sf_pool_trim(keep_len);
+}
+
+void sf_heap_trim_all(size_t keep_len)
+{
+	/* First, as the slabs in it have no thread. */
+	trim(&sf_heap_common, keep_len);
 	for (struct sf_heap *h = sf_threads_first(); h != NULL; h = h->next)
-		sf_heap_trim(h);
-	sf_heap_trim(&sf_heap_common);
+		trim(h, keep_len);
 }
 
 static void prepare_fork(void)

@@ -11,6 +11,7 @@
 #include "malloc/malloc.h"
 #include "malloc/quick.h"
 #include "os/page.h"
+#include "preload/malloc_family.h"
 #include "vm/keep.h"
 
 /* Declared in no header. */
@@ -32,10 +33,12 @@ __attribute__((constructor)) static void at_load(void)
 	sf_free(sf_malloc(1));
 }
 
-SF_EXPORT void *malloc(size_t size)
+void *sf_own_malloc(size_t size)
 {
 	return sf_malloc_quickly(size);
 }
+
+SF_EXPORT void *malloc(size_t size) __attribute__((alias("sf_own_malloc")));
 
 SF_EXPORT void *calloc(size_t nr, size_t size)
 {
@@ -52,10 +55,12 @@ SF_EXPORT void *reallocarray(void *block, size_t nr, size_t size)
 	return sf_reallocarray(block, nr, size);
 }
 
-SF_EXPORT void free(void *block)
+void sf_own_free(void *block)
 {
 	sf_free_quickly(block);
 }
+
+SF_EXPORT void free(void *block) __attribute__((alias("sf_own_free")));
 
 /* C23. */
 SF_EXPORT void free_sized(void *block, size_t size)

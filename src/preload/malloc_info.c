@@ -4,14 +4,26 @@
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <surefree.h>
 
 #include "base/compiler.h"
 #include "malloc/stats.h"
+#include "vm/account.h"
 
 /* Bytes that the heaps took from the kernel and did not give back. */
 static size_t system_len(const struct sf_malloc_stats *stats)
 {
 	return stats->used_len + stats->retained_len;
+}
+
+/* Small blocks that are free, in memory that is held and given back alike. */
+static size_t nr_free(const struct sf_malloc_stats *stats)
+{
+	size_t nr = 0;
+
+	for (unsigned i = 0; i < SF_NR_CLASSES; i++)
+		nr += stats->classes[i].nr_free;
+	return nr;
 }
 
 /*
@@ -28,8 +40,7 @@ SF_EXPORT struct mallinfo2 mallinfo2(void)
 	info.uordblks = stats.used_len;
 	info.fordblks = stats.retained_len;
 	info.keepcost = stats.retained_len;
-	for (unsigned i = 0; i < SF_NR_CLASSES; i++)
-		info.ordblks += stats.classes[i].nr_free;
+	info.ordblks = nr_free(&stats);
 	return info;
 }
 
@@ -70,26 +81,51 @@ static void print_classes(FILE *file, const struct sf_malloc_stats *stats)
 	fprintf(file, "</sizes>\n");
 }
 
-/* As glibc's: "total" and "count" are of free blocks; "used" is ours. */
+/*
+ * What glibc tells of each heap and of all: "fast" and "rest" are free, the rest
+ * of "current" is in use. There are no fast bins, and no block is a mapping.
+ */
+static void print_totals(FILE *file, const struct sf_malloc_stats *stats,
+			 const struct surefree_stats *all, const char *mmap)
+{
+	size_t current = system_len(stats);
+
+	fprintf(file,
+		"<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+		"<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+		"%s"
+		"<system type=\"current\" size=\"%zu\"/>\n"
+		"<system type=\"max\" size=\"%zu\"/>\n"
+		"<aspace type=\"total\" size=\"%zu\"/>\n"
+		"<aspace type=\"mprotect\" size=\"%zu\"/>\n",
+		nr_free(stats), stats->retained_len, mmap, current,
+		sf_max(all->malloc_peak_len, current), all->committed_len,
+		all->committed_len);
+}
+
+/* As glibc's; "used" and "slabs" of a size are ours, and elements at the end. */
 SF_EXPORT int malloc_info(int options, FILE *file)
 {
 	struct sf_malloc_stats stats;
+	struct surefree_stats all;
 
 	if (options != 0)
 		return EINVAL;
 	sf_malloc_stats(&stats);
-	fprintf(file, "<malloc version=\"surefree-1\">\n<heap nr=\"0\">\n");
+	sf_account_collect(&all);
+	sf_malloc_account(&all);
+	fprintf(file, "<malloc version=\"1\">\n<heap nr=\"0\">\n");
 	print_classes(file, &stats);
+	print_totals(file, &stats, &all, "");
+	fprintf(file, "</heap>\n");
+	print_totals(file, &stats, &all,
+		     "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n");
 	fprintf(file,
-		"</heap>\n"
-		"<total type=\"used\" size=\"%zu\"/>\n"
-		"<total type=\"large\" size=\"%zu\"/>\n"
-		"<total type=\"retained\" size=\"%zu\"/>\n"
-		"<system type=\"current\" size=\"%zu\"/>\n"
-		"<heaps count=\"%zu\"/>\n"
+		"<surefree used=\"%zu\" large=\"%zu\" retained=\"%zu\" "
+		"heaps=\"%zu\"/>\n"
 		"</malloc>\n",
 		stats.used_len, stats.large_len, stats.retained_len,
-		system_len(&stats), stats.nr_heaps);
+		stats.nr_heaps);
 	return 0;
 }
 

@@ -61,3 +61,8 @@ size_t sf_retain_peak_len(void)
 {
 	return atomic_load_explicit(&peak_len, memory_order_relaxed);
 }
+
+bool sf_retain_is_within(size_t keep_len)
+{
+	return keep_len > 0 && sf_retain_len() <= keep_len;
+}

@@ -22,4 +22,7 @@ void sf_retain_end(size_t len);
 size_t sf_retain_len(void);
 size_t sf_retain_peak_len(void);
 
+/* Whether who trims to keep_len bytes is done. With 0 he leaves nothing out. */
+bool sf_retain_is_within(size_t keep_len);
+
 #endif

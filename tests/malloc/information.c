@@ -223,20 +223,28 @@ static const char *find_xml_error(const char *text)
 	return depth == 0 && nr_roots == 1 ? NULL : text;
 }
 
-static void check_malloc_info(void)
+/* What malloc_info() writes. */
+static const char *read_malloc_info(void)
 {
 	static char text[1 << 20];
 	FILE *out = tmpfile();
-	const char *error;
 	size_t len;
 
 	if (!CHECK(out != NULL))
-		return;
+		return "";
 	CHECK_EQ(malloc_info(0, out), 0);
 	rewind(out);
 	len = fread(text, 1, sizeof(text) - 1, out);
 	fclose(out);
 	text[len] = '\0';
+	return text;
+}
+
+static void check_malloc_info(void)
+{
+	const char *text = read_malloc_info();
+	const char *error;
+
 	CHECK(strncmp(text, "<malloc version=\"", 17) == 0);
 	CHECK(strstr(text, "</malloc>") != NULL);
 	error = find_xml_error(text);
@@ -270,6 +278,84 @@ static void malloc_info_is_well_formed(void)
 	empty(NR_LARGE);
 	calls_trim();
 	check_malloc_info();
+}
+
+/* An attribute of the element of this name and type, one of the totals. */
+static size_t total_of(const char *text, const char *name, const char *type,
+		       const char *attribute)
+{
+	char start[64];
+	char value[64];
+	const char *at;
+	const char *end;
+	size_t found = 0;
+
+	snprintf(start, sizeof(start), "<%s type=\"%s\" ", name, type);
+	snprintf(value, sizeof(value), " %s=\"", attribute);
+	at = strstr(text, start);
+	end = at != NULL ? strchr(at, '>') : NULL;
+	at = end != NULL ? strstr(at, value) : NULL;
+	if (at == NULL || at > end ||
+	    sscanf(at + strlen(value), "%zu\"", &found) != 1)
+		FAIL("no %s in %s", attribute, start);
+	return found;
+}
+
+/* Checks what holds of all; returns what is in use by them. */
+static size_t check_totals(const char *text)
+{
+	size_t fast = total_of(text, "total", "fast", "size");
+	size_t rest = total_of(text, "total", "rest", "size");
+	size_t current = total_of(text, "system", "current", "size");
+
+	total_of(text, "total", "fast", "count");
+	if (rest >= SMALL_LEN)
+		CHECK_GE(total_of(text, "total", "rest", "count"), 1);
+	CHECK_GE(current, fast + rest);
+	CHECK_GE(total_of(text, "system", "max", "size"), current);
+	CHECK_GE(total_of(text, "aspace", "total", "size"), current);
+	CHECK_GE(total_of(text, "aspace", "mprotect", "size"), current);
+	return current - fast - rest;
+}
+
+/* The same of the totals of all heaps, with mappings. */
+static size_t check_all_totals(void)
+{
+	const char *text = read_malloc_info();
+	const char *all = text;
+	size_t in_mappings;
+
+	CHECK(strstr(text, "<heap nr=\"0\">") != NULL);
+	check_totals(text);
+	for (const char *at = text; at != NULL; at = strstr(at + 1, "</heap>"))
+		all = at;
+	in_mappings = total_of(all, "total", "mmap", "size");
+	if (total_of(all, "total", "mmap", "count") == 0)
+		CHECK_EQ(in_mappings, 0);
+	return check_totals(all) + in_mappings;
+}
+
+static void malloc_info_follows(size_t nr, size_t len)
+{
+	size_t before = check_all_totals();
+	size_t filled;
+
+	fill(nr, len);
+	filled = check_all_totals();
+	CHECK_GE(filled, before + nr * len);
+	CHECK_LE(filled, before + nr * len / 4 * 5 + 65536);
+	empty(nr);
+	CHECK_LE(check_all_totals(), before + nr * len / 10);
+}
+
+static void malloc_info_follows_small_blocks(void)
+{
+	malloc_info_follows(NR_SMALL, SMALL_LEN);
+}
+
+static void malloc_info_follows_large_blocks(void)
+{
+	malloc_info_follows(NR_LARGE, LARGE_LEN);
 }
 
 static void malloc_info_has_no_options(void)
@@ -383,6 +469,10 @@ static const struct test tests[] = {
 	{ "mallinfo is mallinfo2 in ints", mallinfo_is_mallinfo2_in_ints },
 	{ "the reader of XML sees errors", the_reader_of_xml_sees_errors },
 	{ "malloc_info is well formed", malloc_info_is_well_formed },
+	{ "malloc_info follows small blocks",
+	  malloc_info_follows_small_blocks },
+	{ "malloc_info follows large blocks",
+	  malloc_info_follows_large_blocks },
 	{ "malloc_info has no options", malloc_info_has_no_options },
 	{ "malloc_info survives a full device",
 	  malloc_info_survives_a_full_device },

@@ -2,10 +2,12 @@
 /*
  * operator new and delete in all their forms, what happens when there is no
  * memory, and containers on top of them. The C++ library makes all of it from
- * malloc(), aligned_alloc() and free().
+ * malloc(), aligned_alloc() and free(); another malloc beside the drop-in,
+ * TEST_OTHER_MALLOC, has all of it, too, and must not be used.
  */
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -16,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -24,7 +27,8 @@ extern "C" {
 #include "test.h"
 }
 
-namespace {
+namespace
+{
 
 /* What the compiler must not know, or it leaves out the pair. */
 template <typename T> T hide(T value)
@@ -33,7 +37,7 @@ template <typename T> T hide(T value)
 	return value;
 }
 
-const std::size_t sizes[] = { 0,    1,	  8,	 16,	17,	  100,
+const std::size_t sizes[] = { 0,    1,	  8,	 16,	17,	100,
 			      1000, 4096, 10000, 40000, 200000, 3000000 };
 const std::size_t too_large[] = { SIZE_MAX, SIZE_MAX - 100, SIZE_MAX - 4095,
 				  SIZE_MAX / 2 + 1,
@@ -127,7 +131,7 @@ bool throws_bad_alloc(const std::function<void *()> &allocate)
 /* libstdc++ 12 adds to such a size without a look, and allocates nothing. */
 bool overflows_unseen(std::size_t len)
 {
-	return len > SIZE_MAX - 4096;
+	return !calls_surefree() && len > SIZE_MAX - 4096;
 }
 
 void too_large_throws()
@@ -190,6 +194,16 @@ void the_handler_is_asked()
 		std::set_new_handler(give_up_after_three);
 		CHECK(::operator new(hide(len), as, std::nothrow) == nullptr);
 		CHECK_EQ(nr_handled, 15);
+		std::set_new_handler(give_up_after_three);
+		throws_bad_alloc(
+			[=] { return ::operator new[](hide(len), as); });
+		CHECK_EQ(nr_handled, 18);
+		std::set_new_handler(give_up_after_three);
+		CHECK(::operator new[](hide(len), std::nothrow) == nullptr);
+		CHECK_EQ(nr_handled, 21);
+		std::set_new_handler(give_up_after_three);
+		CHECK(::operator new[](hide(len), as, std::nothrow) == nullptr);
+		CHECK_EQ(nr_handled, 24);
 	}
 }
 
@@ -343,8 +357,7 @@ void a_throwing_constructor_leaks_nothing()
 		if (i == 500)
 			before = mallinfo2().uordblks + mallinfo2().hblkhd;
 	}
-	CHECK_LE(mallinfo2().uordblks + mallinfo2().hblkhd,
-		 before + (1 << 20));
+	CHECK_LE(mallinfo2().uordblks + mallinfo2().hblkhd, before + (1 << 20));
 }
 
 void fill_containers()
@@ -364,7 +377,8 @@ void fill_containers()
 		CHECK_EQ(string.size() % 2, 0);
 	for (const auto &[name, numbers] : map)
 		for (int number : numbers)
-			CHECK_EQ(number * 7919 % 10007, std::stoi(name.substr(5)));
+			CHECK_EQ(number * 7919 % 10007,
+				 std::stoi(name.substr(5)));
 }
 
 void containers_work_in_threads()
@@ -397,6 +411,30 @@ void deletes_in_other_threads_work()
 	}
 }
 
+void what_is_deleted_goes_back()
+{
+	const std::size_t len = 128 << 10;
+	const std::size_t nr = 1000;
+	std::vector<char *> made;
+	std::size_t before;
+
+	if (!calls_surefree())
+		SKIP("the C library may keep it");
+	made.reserve(nr);
+	before = test_rss_anon();
+	for (std::size_t i = 0; i < nr; i++) {
+		made.push_back(new char[len]);
+		std::memset(made.back(), 1, len);
+	}
+	CHECK_GE(test_rss_anon(), before + nr * len);
+	for (std::size_t i = 0; i < nr; i += 2)
+		delete[] made[i];
+	CHECK_LE(test_rss_anon(), before + nr * len * 6 / 10);
+	for (std::size_t i = 1; i < nr; i += 2)
+		delete[] made[i];
+	CHECK_LE(test_rss_anon(), before + nr * len / 10);
+}
+
 const test tests[] = {
 	{ "plain forms", plain_forms },
 	{ "sized forms", sized_forms },
@@ -412,12 +450,27 @@ const test tests[] = {
 	  a_throwing_constructor_leaks_nothing },
 	{ "containers work in threads", containers_work_in_threads },
 	{ "deletes in other threads work", deletes_in_other_threads_work },
+	{ "what is deleted goes back", what_is_deleted_goes_back },
 };
+
+/* The dynamic linker leaves out what it does not find. */
+bool has_other_malloc()
+{
+	const char *other = std::getenv("TEST_OTHER_MALLOC");
+
+	if (other == nullptr ||
+	    dlopen(other, RTLD_LAZY | RTLD_NOLOAD) != nullptr)
+		return true;
+	std::fprintf(stderr, "skipped: no %s\n", other);
+	return false;
+}
 
 } // namespace
 
 int main(int argc, char **argv)
 {
 	calls_surefree();
+	if (!has_other_malloc())
+		return 77;
 	return test_main(argc, argv, tests, TEST_COUNT(tests));
 }

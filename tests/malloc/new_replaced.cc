@@ -23,6 +23,7 @@ extern "C" {
 
 static const uint64_t magic = 0x5a5a1234c3c3abcd;
 static long nr_blocks;
+static long nr_aligned;
 static bool refusing;
 
 void *operator new(std::size_t len)
@@ -49,7 +50,32 @@ void operator delete(void *p) noexcept
 	std::free(block);
 }
 
-namespace {
+/* Blocks of these are found by their address: the alignment is the caller's. */
+void *operator new(std::size_t len, std::align_val_t align)
+{
+	std::size_t rounded = (len + 4096 + 4095) / 4096 * 4096;
+	void *p = refusing ? nullptr : std::aligned_alloc(4096, rounded);
+
+	if (static_cast<std::size_t>(align) > 2048)
+		FAIL("aligned to %zu", static_cast<std::size_t>(align));
+	if (p == nullptr)
+		throw std::bad_alloc();
+	nr_aligned++;
+	return static_cast<char *>(p) + static_cast<std::size_t>(align);
+}
+
+void operator delete(void *p, std::align_val_t align) noexcept
+{
+	if (p == nullptr)
+		return;
+	CHECK_EQ(reinterpret_cast<uintptr_t>(p) % 4096,
+		 static_cast<std::size_t>(align));
+	nr_aligned--;
+	std::free(static_cast<char *>(p) - static_cast<std::size_t>(align));
+}
+
+namespace
+{
 
 template <typename T> T hide(T value)
 {
@@ -104,6 +130,36 @@ void sized_forms_are_made_of_it()
 	CHECK_EQ(nr_blocks, before);
 }
 
+const std::align_val_t align{ 64 };
+
+void aligned_forms_are_made_of_the_aligned_one()
+{
+	const std::size_t len = 100;
+	long before = nr_aligned;
+	void *p[] = {
+		::operator new(hide(len), align),
+		::operator new[](hide(len), align),
+		::operator new(hide(len), align, std::nothrow),
+		::operator new[](hide(len), align, std::nothrow),
+		::operator new(hide(len), align),
+		::operator new[](hide(len), align),
+	};
+
+	CHECK_EQ(nr_aligned, before + 6);
+	::operator delete(p[0], align);
+	::operator delete[](p[1], align);
+	::operator delete(p[2], align, std::nothrow);
+	::operator delete[](p[3], align, std::nothrow);
+	::operator delete(p[4], hide(len), align);
+	::operator delete[](p[5], hide(len), align);
+	CHECK_EQ(nr_aligned, before);
+	refusing = true;
+	CHECK(::operator new(hide(len), align, std::nothrow) == nullptr);
+	CHECK(::operator new[](hide(len), align, std::nothrow) == nullptr);
+	refusing = false;
+	CHECK_EQ(nr_aligned, before);
+}
+
 struct counted {
 	std::string text;
 	int numbers[20];
@@ -137,6 +193,8 @@ const test tests[] = {
 	{ "nothrow forms catch what it throws",
 	  nothrow_forms_catch_what_it_throws },
 	{ "sized forms are made of it", sized_forms_are_made_of_it },
+	{ "aligned forms are made of the aligned one",
+	  aligned_forms_are_made_of_the_aligned_one },
 	{ "objects come from it", objects_come_from_it },
 };
 

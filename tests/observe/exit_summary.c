@@ -79,7 +79,7 @@ static void check_summary(void)
 	CHECK(strstr(text, ") at exit\n") != NULL);
 	CHECK_GE(number_after("  blocks in use "), 3);
 	CHECK(strstr(text, "  retained ") != NULL);
-	CHECK(strstr(text, "bound 64.0 MiB\n") != NULL);
+	CHECK(strstr(text, "bound 128.0 MiB\n") != NULL);
 	CHECK(strstr(text, "refused") == NULL);
 	/* Most slabs are of the blocks that were filled. */
 	snprintf(line, sizeof(line), "\n  %10d ", BLOCK_LEN);

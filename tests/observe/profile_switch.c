@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +118,28 @@ static void fork_and_allocate(void)
 	CHECK_EQ(status, 0);
 }
 
+/* As the core utilities do when they end. */
+static void close_stderr(void)
+{
+	fclose(stderr);
+}
+
+/* What could be written at start can't be at exit. */
+static void remove_folder(void)
+{
+	CHECK_OK(rmdir(heap_file_name("folder")));
+	close_stderr();
+}
+
+/* It does what it did. */
+static void look_at_sigsegv(void)
+{
+	struct sigaction action;
+
+	CHECK_OK(sigaction(SIGSEGV, NULL, &action));
+	CHECK(action.sa_handler == SIG_DFL);
+}
+
 static const struct observe_case cases[] = {
 	{ "set_again", check_set_again },
 	{ "set_is_refused", check_set_is_refused },
@@ -124,6 +147,9 @@ static const struct observe_case cases[] = {
 	{ "signal_elsewhere", check_signal_elsewhere },
 	{ "fork", fork_and_allocate },
 	{ "fill", heap_fill },
+	{ "close_stderr", close_stderr },
+	{ "remove_folder", remove_folder },
+	{ "look_at_sigsegv", look_at_sigsegv },
 };
 
 /*
@@ -149,6 +175,38 @@ static void failures_are_told(void)
 	heap_remove_dir();
 }
 
+/* Checks that this is all that a case with this file as its profile wrote. */
+static void check_told(const char *file, const char *name, const char *reason)
+{
+	char line[512];
+
+	heap_run(file, "sample=1", name);
+	snprintf(line, sizeof(line), "surefree: profile: cannot write %s: %s\n",
+		 heap_file_name(file), reason);
+	CHECK_STR(heap_words, line);
+}
+
+static void failures_are_told_when_stderr_is_closed(void)
+{
+	heap_make_dir();
+	CHECK_OK(mkdir(heap_file_name("folder"), 0777));
+	check_told("folder/profile", "remove_folder",
+		   "No such file or directory");
+	heap_remove_dir();
+}
+
+static void failures_are_told_at_start(void)
+{
+	heap_make_dir();
+	check_told("none/profile", "close_stderr", "No such file or directory");
+	check_told("none/profile", "fill", "No such file or directory");
+	if (geteuid() != 0) {
+		CHECK_OK(mkdir(heap_file_name("folder"), 0555));
+		check_told("folder/profile", "fill", "Permission denied");
+	}
+	heap_remove_dir();
+}
+
 static void it_is_written_at_exit(void)
 {
 	struct heap_profile profile;
@@ -169,6 +227,16 @@ static void a_signal_switches(void)
 	heap_make_dir();
 	heap_run("signal", "sample=1,profile_signal=12", "signal");
 	CHECK_STR(heap_words, "");
+	heap_remove_dir();
+}
+
+static void a_signal_of_an_error_is_refused(void)
+{
+	heap_make_dir();
+	heap_run(NULL, "profile_signal=11", "look_at_sigsegv");
+	CHECK_STR(heap_words,
+		  "surefree: SUREFREE_OPTIONS: profile_signal=11: expected "
+		  "a signal like 12 that can be caught, of no error\n");
 	heap_remove_dir();
 }
 
@@ -208,8 +276,12 @@ static void a_child_has_a_file_of_its_own(void)
 static const struct test tests[] = {
 	{ "a profile is set again", a_profile_is_set_again },
 	{ "failures are told", failures_are_told },
+	{ "failures are told when stderr is closed",
+	  failures_are_told_when_stderr_is_closed },
+	{ "failures are told at start, and once", failures_are_told_at_start },
 	{ "it is written at exit", it_is_written_at_exit },
 	{ "a signal switches", a_signal_switches },
+	{ "a signal of an error is refused", a_signal_of_an_error_is_refused },
 	{ "a signal may come on any thread", a_signal_may_come_on_any_thread },
 	{ "a child leaves its parent's file alone",
 	  a_child_leaves_its_parents_file_alone },

@@ -26,7 +26,12 @@ struct block {
 	size_t len;
 };
 
+/* Blocks for free pages within slabs, for each worker that makes some. */
+#define NR_SMALL  ((size_t)40000)
+#define SMALL_LEN ((size_t)1000)
+
 static struct block *blocks[NR_WORKERS];
+static char **small[NR_WORKERS];
 static size_t peak_len;
 
 /* Threads 0 to NR_WORKERS - 1 produce; the last one consumes. */
@@ -266,13 +271,100 @@ static void while_others_work(void)
 	if (!start())
 		return;
 	release_crew_begin(0, 3, work_hard);
-	while (release_crew_busy())
-		malloc_trim(0);
+	for (size_t i = 0; release_crew_busy(); i++)
+		malloc_trim(i % 4 * 4 * MIB);
 	release_crew_wait();
 	check_trimmed(0);
 	check_goes_on();
 	test_unfill();
 	release_crew_end();
+}
+
+/* Fifteen of sixteen blocks: free pages within slabs. */
+static void free_within_slabs(size_t index)
+{
+	for (size_t i = 0; i < NR_SMALL; i++)
+		if (i % 16 != 0)
+			free(small[index][i]);
+}
+
+static void allocate_small(size_t index)
+{
+	for (size_t i = 0; i < NR_SMALL; i++) {
+		small[index][i] = malloc(SMALL_LEN);
+		if (CHECK(small[index][i] != NULL))
+			release_touch(small[index][i], SMALL_LEN);
+	}
+}
+
+/* Before and after: what is counted as retained, and resident memory. */
+static void check_trim_to(size_t keep_len, size_t least)
+{
+	size_t before = release_stats().retained_len;
+	size_t resident = release_resident();
+	int result = malloc_trim(keep_len);
+	size_t after = release_stats().retained_len;
+
+	CHECK_EQ(result, before > keep_len);
+	CHECK_LE(after, keep_len);
+	CHECK_GE(after, least);
+	/* Caches of blocks count as more than they hold. */
+	release_check(release_resident(), resident - (before - after) + 4 * MIB,
+		      "what was resident but for what was given back");
+}
+
+static void trim_in_steps(size_t nr_threads)
+{
+	size_t retained;
+
+	for (size_t i = 0; i < nr_threads; i++)
+		small[i] = release_array(NR_SMALL, sizeof(void *));
+	release_crew_start(nr_threads);
+	release_mark();
+	release_crew_do(0, nr_threads - 1, allocate_small);
+	release_crew_do(0, nr_threads - 1, free_within_slabs);
+	retained = release_stats().retained_len;
+	CHECK_GE(retained, 24 * MIB);
+	/* Nothing to do. */
+	check_trim_to(retained, retained);
+	check_trim_to(16 * MIB, 15 * MIB);
+	check_trim_to(8 * MIB, 7 * MIB);
+	check_trim_to(MIB, MIB / 2);
+	check_trim_to(0, 0);
+	for (size_t i = 0; i < nr_threads; i++)
+		for (size_t k = 0; k < NR_SMALL; k += 16)
+			release_is_touched(small[i][k], SMALL_LEN);
+	release_crew_end();
+}
+
+static void of_one_thread_as_much_stays_as_asked_for(void)
+{
+	trim_in_steps(1);
+}
+
+static void of_many_threads_too(void)
+{
+	trim_in_steps(NR_WORKERS);
+}
+
+/* What the pool keeps after blocks of this length were freed in turn. */
+static void of_large_blocks_too(void)
+{
+	void *large[64];
+
+	for (int round = 0; round < 20; round++) {
+		for (size_t i = 0; i < 64; i++) {
+			large[i] = malloc(512 * KIB);
+			if (CHECK(large[i] != NULL))
+				release_touch(large[i], 512 * KIB);
+		}
+		for (size_t i = 0; i < 64; i++)
+			free(large[i]);
+	}
+	release_mark();
+	CHECK_GE(release_stats().retained_len, 16 * MIB);
+	check_trim_to(8 * MIB, 5 * MIB);
+	check_trim_to(0, 0);
 }
 
 static const struct test tests[] = {
@@ -288,6 +380,10 @@ static const struct test tests[] = {
 	  freed_after_their_threads_ended },
 	{ "nor whole free pages between blocks in use", what_is_in_use_stays },
 	{ "malloc_trim(0) while other threads work", while_others_work },
+	{ "of what one thread freed, as much stays as malloc_trim() is told",
+	  of_one_thread_as_much_stays_as_asked_for },
+	{ "of what many threads freed, too", of_many_threads_too },
+	{ "of large blocks, too", of_large_blocks_too },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,6 +85,32 @@ static void a_number_has_no_unit(void)
 	CHECK_EQ(sf_option_set("test", "view_reserve", "1000"), 0);
 	check_bad("view_reserve", bad, TEST_COUNT(bad));
 	CHECK_EQ(sf_option(SF_OPTION_VIEW_RESERVE), 1000);
+}
+
+static void check_signal(int number, bool taken)
+{
+	char text[64];
+
+	sf_option_parse("test", "profile_signal=12");
+	snprintf(text, sizeof(text), "profile_signal=%d", number);
+	sf_option_parse("test", text);
+	CHECK_EQ(sf_option(SF_OPTION_PROFILE_SIGNAL),
+		 taken ? (size_t)number : 12);
+}
+
+static void a_signal_is_none_of_an_error(void)
+{
+	static const int bad[] = { SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT,
+				   SIGTRAP, SIGSYS,  SIGKILL, SIGSTOP, NSIG,
+				   1000,    INT_MAX, -1 };
+	static const int good[] = { 0,	     SIGHUP,  SIGUSR1,	SIGUSR2,
+				    SIGPROF, SIGTERM, SIGWINCH, NSIG - 1 };
+
+	be_silent();
+	for (size_t i = 0; i < TEST_COUNT(bad); i++)
+		check_signal(bad[i], false);
+	for (size_t i = 0; i < TEST_COUNT(good); i++)
+		check_signal(good[i], true);
 }
 
 static void names_are_matched_whole(void)
@@ -174,6 +202,7 @@ static const struct test tests[] = {
 	  the_defaults_are_those_of_the_manual },
 	{ "a switch is on or off", a_switch_is_on_or_off },
 	{ "a number has no unit", a_number_has_no_unit },
+	{ "a signal is none of an error", a_signal_is_none_of_an_error },
 	{ "names are matched whole", names_are_matched_whole },
 	{ "a size never wraps", a_size_never_wraps },
 	{ "a bad value leaves the old one", a_bad_value_leaves_the_old_one },
