@@ -266,7 +266,8 @@ static int check_program(const struct sf_args *args, char path[PATH_MAX])
 
 	if (err != 0)
 		return cannot(args, args->words[0], -err);
-	why = sf_program_objection(path, buf, sizeof(buf));
+	why = sf_program_objection(path, !is_off(&args->opt[MALLOC]), buf,
+				   sizeof(buf));
 	if (why == NULL || args->opt[FORCE].given)
 		return SF_EXIT_FINE;
 	sf_cmd_say(args->name, "%s (--force runs it all the same)", why);

@@ -7,6 +7,7 @@
 #define SF_CLI_PROGRAM_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -16,10 +17,11 @@
 int sf_program_find(const char *name, char path[PATH_MAX]);
 
 /*
- * Why a library can't be preloaded into the program at path, one phrase with
- * the remedy, in buf; NULL: it can, as far as the file shows. Of a script its
- * interpreter is looked at.
+ * Why a library, with a malloc() or without, can't be preloaded into the
+ * program at path, one phrase with the remedy, in buf; NULL: it can, as far as
+ * the file shows. Of a script its interpreter is looked at.
  */
-const char *sf_program_objection(const char *path, char *buf, size_t buf_len);
+const char *sf_program_objection(const char *path, bool with_malloc, char *buf,
+				 size_t buf_len);
 
 #endif

@@ -180,6 +180,40 @@ for how in none sha1; do
 	refused 3 "is a Go program" "$scratch/go"
 done
 
+# Without that note, by a section, and by what Go itself looks for.
+cat >"$scratch/go2.c" <<'END'
+__attribute__((section(NAME), aligned(16))) char info[32] = TEXT;
+int main(void) { return info[0] == 0; }
+END
+# go2 NAME TEXT: whether $scratch/go2 has a section of that name and text.
+go2() {
+	compiles go2 "-DNAME=\"$1\"" "-DTEXT=\"$2\"" "$scratch/go2.c"
+}
+if go2 .go.buildinfo none; then
+	refused 3 "is a Go program" "$scratch/go2"
+	of_script go2 "is a Go program"
+	go2 .gopclntab none && refused 3 "is a Go program" "$scratch/go2"
+	go2 .data '\xff Go buildinf:' &&
+		refused 3 "is a Go program" "$scratch/go2"
+	go2 .data '\xff no buildinf:' && prints '' "$scratch/go2"
+fi
+
+# Those whose sanitizer's library won't have another one before it. A library of
+# that name is enough.
+for name in asan tsan; do
+	sanitizer=$scratch/lib$name.so.99
+	gcc -shared -fPIC -Wl,-soname,"lib$name.so.99" -o "$sanitizer" \
+		-x c /dev/null 2>/dev/null || continue
+	compiles $name "$scratch/a.c" -Wl,--no-as-needed "$sanitizer" \
+		-Wl,-rpath,"$scratch" || continue
+	refused 3 "is built with .*Sanitizer" "$scratch/$name"
+	of_script "$name" "is built with .*Sanitizer"
+done
+if [ -x "$scratch/tsan" ]; then
+	run "$surefree" run --no-malloc "$scratch/tsan"
+	expect_status 7 "ThreadSanitizer without malloc"
+fi
+
 # Programs that gain rights by their start, where starting them does so.
 gains_rights() {
 	grep -q '^NoNewPrivs:.0' /proc/self/status &&
