@@ -332,7 +332,7 @@ static const char *objection_to_elf(struct program *p, bool with_malloc,
 	return cause != NULL ? say(buf, buf_len, p->path, cause) : NULL;
 }
 
-/* The interpreter that a script names, into path. */
+/* The interpreter that a script names, into path; false: none. */
 static bool read_interpreter(const struct program *p, char path[PATH_MAX])
 {
 	char line[256] = "";
@@ -360,9 +360,11 @@ static const char *objection(const char *path, int nr_scripts, bool with_malloc,
 	if (read_at(&p, &p.head, sizeof(p.head), 0) &&
 	    memcmp(p.head.e_ident, ELFMAG, SELFMAG) == 0)
 		result = objection_to_elf(&p, with_malloc, buf, buf_len);
-	else if (nr_scripts < MAX_SCRIPTS && read_interpreter(&p, interpreter))
-		result = objection(interpreter, nr_scripts + 1, with_malloc,
-				   buf, buf_len);
+	else if (nr_scripts < MAX_SCRIPTS)
+		result = objection(read_interpreter(&p, interpreter) ?
+					   interpreter :
+					   SF_PROGRAM_SHELL,
+				   nr_scripts + 1, with_malloc, buf, buf_len);
 	close(p.fd);
 	return result;
 }

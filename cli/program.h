@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Runs what the kernel can't, as for execvp(). */
+#define SF_PROGRAM_SHELL "/bin/sh"
+
 /*
  * The file that execvp() would run for a name, into path. 0, -ENOENT or
  * -EACCES: the name is nowhere, or not a program that may be run.
@@ -19,7 +22,8 @@ int sf_program_find(const char *name, char path[PATH_MAX]);
 /*
  * Why a library, with a malloc() or without, can't be preloaded into the
  * program at path, one phrase with the remedy, in buf; NULL: it can, as far as
- * the file shows. Of a script its interpreter is looked at.
+ * the file shows. Of a script its interpreter is looked at,
+ * of anything else the shell.
  */
 const char *sf_program_objection(const char *path, bool with_malloc, char *buf,
 				 size_t buf_len);

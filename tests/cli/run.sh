@@ -65,6 +65,22 @@ variables() {
 [ "$(variables)" = "$(variables "$surefree" run)" ] ||
 	fail "other variables have changed"
 
+# A script that names no interpreter is the shell's.
+cat >"$scratch/plain" <<END
+$in_maps
+echo "\$0|\$1|\$2|\$#"
+END
+chmod +x "$scratch/plain"
+prints "yes
+$scratch/plain|a b||2" "$scratch/plain" 'a b' ''
+PATH=$scratch:$PATH prints "yes
+$scratch/plain|||0" plain
+: >"$scratch/empty"
+chmod +x "$scratch/empty"
+prints '' "$scratch/empty"
+prints "LD_PRELOAD=$library
+SUREFREE_OPTIONS=" --dry-run "$scratch/plain"
+
 # The environment: what was there stays, and nothing comes twice.
 prints "LD_PRELOAD=$library
 SUREFREE_OPTIONS=" --dry-run true
