@@ -11,6 +11,7 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
+#include "mmap/saved.h"
 #include "os/pagemap.h"
 #include "os/probe.h"
 
@@ -220,5 +221,6 @@ int sf_mmap_protect(uintptr_t addr, size_t len, int prot, int key)
 	sf_alter_retry();
 	err = protect_any(addr, end, prot, key);
 	sf_space_unlock();
+	sf_mmap_saved_changed();
 	return err;
 }

@@ -44,6 +44,67 @@ prints yes env sh -c "echo \"$in_maps\" | xargs -0 sh -c"
 run "$surefree" run --stats true
 grep -q '^surefree: process [0-9]* (true) at exit' "$err" || fail "no summary"
 
+# What it says to have saved is what the kernel has without it.
+cat >"$scratch/maps.c" <<'END'
+#include <stdio.h>
+#include <sys/mman.h>
+int main(void)
+{
+	int nr = 0;
+	for (int i = 0; i < 3000; i++) {
+		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED || mprotect(p, 65536, PROT_NONE) != 0 ||
+		    (i % 2 != 0 && munmap(p + 131072, 65536) != 0))
+			return 1;
+	}
+	FILE *maps = fopen("/proc/self/maps", "r");
+	for (int c; (c = getc(maps)) != EOF;)
+		nr += c == '\n';
+	printf("%d\n", nr);
+	return 0;
+}
+END
+if gcc -o "$scratch/maps" "$scratch/maps.c" 2>/dev/null; then
+	plain=$("$scratch/maps")
+	run "$surefree" run --stats "$scratch/maps"
+	expect_status 0 "3000 maps"
+	saved=$(sed -n 's/.*mappings saved *\([0-9]*\) .*/\1/p' "$err")
+	more=$(($(cat "$out") + ${saved:-0} - plain))
+	if [ "$more" -lt -50 ] || [ "$more" -gt 50 ]; then
+		fail "$plain mappings are not $(cat "$out") and $saved saved"
+	fi
+fi
+
+# Threads: three on its stacks, one of a size that is the C library's.
+cat >"$scratch/threads.c" <<'END'
+#include <pthread.h>
+static void *nothing(void *arg)
+{
+	return arg;
+}
+int main(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	pthread_attr_init(&attr);
+	for (int i = 0; i < 4; i++) {
+		if (i == 3)
+			pthread_attr_setstacksize(&attr, 2UL << 30);
+		if (pthread_create(&thread, &attr, nothing, NULL) != 0)
+			return 1;
+		pthread_join(thread, NULL);
+	}
+	return 0;
+}
+END
+if gcc -pthread -o "$scratch/threads" "$scratch/threads.c" 2>/dev/null; then
+	run "$surefree" run --stats --trap "$scratch/threads"
+	expect_status 0 "4 threads"
+	grep -q 'stacks served  *[03]   left to C library [41]$' "$err" ||
+		fail "not 3 stacks served, and 1 left"
+fi
+
 # Arguments, files, exit status and signals are the program's.
 prints '--stats|a b||*' -- sh -c 'IFS="|"; echo "$*"' sh --stats 'a b' '' '*'
 [ "$(echo word | "$surefree" run cat)" = word ] || fail "no standard input"
