@@ -266,7 +266,8 @@ static int check_program(const struct sf_args *args, char path[PATH_MAX])
 
 	if (err != 0)
 		return cannot(args, args->words[0], -err);
-	why = sf_program_objection(path, buf, sizeof(buf));
+	why = sf_program_objection(path, !is_off(&args->opt[MALLOC]), buf,
+				   sizeof(buf));
 	if (why == NULL || args->opt[FORCE].given)
 		return SF_EXIT_FINE;
 	sf_cmd_say(args->name, "%s (--force runs it all the same)", why);
@@ -317,6 +318,27 @@ static int check_usage(const struct sf_args *args)
 	return SF_EXIT_FINE;
 }
 
+/* Become the program; a file that the kernel does not know is the shell's. */
+static int become(const struct sf_args *args, char *path)
+{
+	char *shell = SF_PROGRAM_SHELL;
+	size_t nr = (size_t)args->nr_words;
+	char **words;
+
+	execv(path, args->words);
+	if (errno != ENOEXEC)
+		return cannot(args, args->words[0], errno);
+	words = calloc(nr + 2, sizeof(*words));
+	if (words == NULL)
+		return cannot(args, args->words[0], ENOMEM);
+	words[0] = shell;
+	words[1] = path;
+	memcpy(words + 2, args->words + 1, (nr - 1) * sizeof(*words));
+	execv(shell, words);
+	free(words);
+	return cannot(args, shell, errno);
+}
+
 static int run(const struct sf_args *args)
 {
 	char library[PATH_MAX];
@@ -331,8 +353,7 @@ static int run(const struct sf_args *args)
 		code = set_environment(args, library);
 	if (code != SF_EXIT_FINE || args->opt[DRY_RUN].given)
 		return code;
-	execv(path, args->words);
-	return cannot(args, args->words[0], errno);
+	return become(args, path);
 }
 
 const struct sf_cmd sf_cmd_run = {

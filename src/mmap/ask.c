@@ -44,17 +44,14 @@ static bool has_hole(uintptr_t addr, size_t len)
 	return !live;
 }
 
-int sf_mmap_residency(uintptr_t addr, size_t len, unsigned char *vec)
+int sf_mmap_look(uintptr_t addr, size_t len)
 {
-	if (has_hole(addr, len))
-		return -ENOMEM;
-	return sf_page_residency(addr, len, vec);
+	return has_hole(addr, len) ? -ENOMEM : 0;
 }
 
-/* As the kernel: what is mapped is written, and the hole told at the end. */
-int sf_mmap_sync(uintptr_t addr, size_t len, int flags)
+int sf_mmap_residency(uintptr_t addr, size_t len, unsigned char *vec)
 {
-	int err = sf_page_call_sync(addr, len, flags);
+	int err = sf_mmap_look(addr, len);
 
-	return err == 0 && has_hole(addr, len) ? -ENOMEM : err;
+	return err == 0 ? sf_page_residency(addr, len, vec) : err;
 }

@@ -24,4 +24,5 @@ void sf_mmap_count_released(size_t len)
 	atomic_fetch_sub_explicit(&sf_mmap_counters.of[SF_MMAP_LIVE_LEN], len,
 				  memory_order_relaxed);
 	sf_mmap_count(SF_MMAP_RELEASED_LEN, len);
+	sf_mmap_count(SF_MMAP_RELEASES, 1);
 }

@@ -13,6 +13,7 @@ enum sf_mmap_counter {
 	SF_MMAP_LIVE_LEN,     /* bytes mapped at present */
 	SF_MMAP_PEAK_LEN,     /* at most */
 	SF_MMAP_RELEASED_LEN, /* bytes released in place */
+	SF_MMAP_RELEASES,     /* runs of pages they were */
 	SF_MMAP_PASSED,	      /* mmap() left to the kernel */
 	SF_MMAP_FELL_BACK,    /* of those, for want of a region's pages */
 	SF_MMAP_MARKS,	      /* mprotect() done by markers */

@@ -8,6 +8,7 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
+#include "mmap/saved.h"
 #include "os/limit.h"
 #include "os/signals.h"
 #include "vm/pin.h"
@@ -60,6 +61,7 @@ static int map_ours(size_t len, int flags, uintptr_t *out)
 	if (err != 0)
 		return err;
 	sf_mmap_count(SF_MMAP_MAPS, 1);
+	sf_mmap_saved_changed();
 	*out = sf_extent_addr(&extent);
 	/* As the kernel: what can't be populated is mapped all the same. */
 	if ((flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)

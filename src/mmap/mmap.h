@@ -39,6 +39,8 @@ int sf_mmap_lock_all(int flags);
 int sf_mmap_unlock_all(void);
 int sf_mmap_detach(uintptr_t addr);
 int sf_mmap_residency(uintptr_t addr, size_t len, unsigned char *vec);
-int sf_mmap_sync(uintptr_t addr, size_t len, int flags);
+
+/* -ENOMEM: a page of ours is not mapped as the program sees it. */
+int sf_mmap_look(uintptr_t addr, size_t len);
 
 #endif

@@ -11,6 +11,7 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
+#include "mmap/saved.h"
 #include "os/pagemap.h"
 #include "os/probe.h"
 
@@ -44,37 +45,50 @@ int sf_mmap_unmark(const struct sf_extent *extent)
 	return err;
 }
 
-static bool any_touched(struct sf_pagemap *pagemap,
-			const struct sf_extent *part)
+/* Whether all pages of a part are as asked for. */
+static bool all_are(struct sf_pagemap *pagemap, const struct sf_extent *part,
+		    bool (*is)(struct sf_pagemap *pagemap, uintptr_t addr))
 {
-	bool touched = false;
+	bool all = true;
 
-	for (size_t i = 0; !touched && i < part->nr; i++)
-		touched = sf_pagemap_touched(pagemap,
-					     sf_extent_addr(part) +
-						     (i << sf_page_shift));
-	return touched;
+	for (size_t i = 0; all && i < part->nr; i++)
+		all = is(pagemap, sf_extent_addr(part) + (i << sf_page_shift));
+	return all;
 }
 
-/* Markers look as if the pages had been swapped out. */
-static bool is_untouched(const struct sf_extent *run)
+static bool is_untouched(struct sf_pagemap *pagemap, uintptr_t addr)
+{
+	return !sf_pagemap_touched(pagemap, addr);
+}
+
+static bool is_empty(struct sf_pagemap *pagemap, uintptr_t addr)
+{
+	return is_untouched(pagemap, addr) || sf_pagemap_is_zero(addr);
+}
+
+/*
+ * Mark a run if all of it is marked already, or as asked for. Markers look as
+ * if the pages had been swapped out.
+ */
+static bool mark_if(const struct sf_extent *run,
+		    bool (*is)(struct sf_pagemap *pagemap, uintptr_t addr))
 {
 	struct sf_pagemap pagemap;
 	struct sf_extent rest = *run;
 	struct sf_extent part;
 	size_t end = rest.first + rest.nr;
-	bool touched = false;
+	bool all = true;
 
 	sf_pagemap_open(&pagemap);
-	for (; !touched && rest.nr > 0; rest.nr = end - rest.first) {
+	for (; all && rest.nr > 0; rest.nr = end - rest.first) {
 		unsigned planes = sf_space_marked_run(&rest, &part);
 
 		if ((planes & SF_MARKED) == 0)
-			touched = any_touched(&pagemap, &part);
+			all = all_are(&pagemap, &part, is);
 		rest.first = part.first + part.nr;
 	}
 	sf_pagemap_close(&pagemap);
-	return !touched;
+	return all && sf_mmap_mark(run) == 0;
 }
 
 static int protect_really(const struct sf_extent *run, int prot, int key)
@@ -115,19 +129,22 @@ int sf_mmap_protect_marked(const struct sf_extent *extent)
 	return each_marked(extent, protect_instead);
 }
 
+/*
+ * At the limit zeros that were touched may go, too: they read the same after.
+ * What a refused call did to a part of the run is undone before.
+ */
 static int protect_none(const struct sf_extent *run, unsigned planes)
 {
 	bool can_mark = (planes & SF_QUIET) == 0 && sf_mmap_can_mark();
 	int err;
 
-	if (can_mark && sf_extent_len(run) <= SF_MMAP_MARK_LEN) {
-		if (is_untouched(run) && sf_mmap_mark(run) == 0)
-			return 0;
-		can_mark = false;
-	}
+	if (can_mark && sf_extent_len(run) <= SF_MMAP_MARK_LEN &&
+	    mark_if(run, is_untouched))
+		return 0;
 	err = protect_really(run, PROT_NONE, -1);
-	if (err == -ENOMEM && can_mark && is_untouched(run) &&
-	    sf_mmap_mark(run) == 0)
+	if (err == -ENOMEM && can_mark &&
+	    protect_really(run, PROT_READ | PROT_WRITE, -1) == 0 &&
+	    mark_if(run, is_empty))
 		return 0;
 	return err;
 }
@@ -204,5 +221,6 @@ int sf_mmap_protect(uintptr_t addr, size_t len, int prot, int key)
 	sf_alter_retry();
 	err = protect_any(addr, end, prot, key);
 	sf_space_unlock();
+	sf_mmap_saved_changed();
 	return err;
 }

@@ -6,6 +6,7 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
+#include "mmap/saved.h"
 #include "vm/fork.h"
 
 static void fork_child(void)
@@ -53,17 +54,26 @@ static void print_some(struct sf_text *out)
 					      rows[i].counter));
 }
 
+/* What else is told. */
+static void (*more)(struct sf_text *out);
+
 static void print(struct sf_text *out)
 {
+	size_t saved = sf_mmap_saved();
+
 	sf_text_print(out, "  mmap() served     %12llu   left to kernel %llu\n",
 		      (unsigned long long)sf_mmap_counted(SF_MMAP_MAPS),
 		      (unsigned long long)sf_mmap_counted(SF_MMAP_PASSED));
 	sf_text_print(out, "    mapped          %12s   peak %s\n",
 		      sf_amount(sf_mmap_counted(SF_MMAP_LIVE_LEN)).text,
 		      sf_amount(sf_mmap_counted(SF_MMAP_PEAK_LEN)).text);
-	sf_text_print(out, "    munmap() served %12llu   released %s\n",
-		      (unsigned long long)sf_mmap_counted(SF_MMAP_UNMAPS),
-		      sf_amount(sf_mmap_counted(SF_MMAP_RELEASED_LEN)).text);
+	sf_text_print(out, "    mappings saved  %12zu   peak %zu\n", saved,
+		      sf_mmap_saved_peak());
+	sf_text_print(out, "    munmap() served %12llu\n",
+		      (unsigned long long)sf_mmap_counted(SF_MMAP_UNMAPS));
+	sf_text_print(out, "    released        %12s   in place, %llu times\n",
+		      sf_amount(sf_mmap_counted(SF_MMAP_RELEASED_LEN)).text,
+		      (unsigned long long)sf_mmap_counted(SF_MMAP_RELEASES));
 	print_some(out);
 	if (sf_mmap_counted(SF_MMAP_RESCUED) > 0)
 		sf_text_print(
@@ -74,6 +84,8 @@ static void print(struct sf_text *out)
 	if (sf_alter_any_aside())
 		sf_text_print(out, "    set aside       %12s\n",
 			      sf_amount(sf_alter_aside_len()).text);
+	if (more != NULL)
+		more(out);
 }
 
 void sf_mmap_start(void)
@@ -86,5 +98,6 @@ void sf_mmap_start(void)
 	sf_alter_prepare();
 	sf_rescue_prepare();
 	open_region();
+	more = sf_summary_more;
 	sf_summary_more = print;
 }

@@ -7,6 +7,7 @@
 #include "mmap/family.h"
 #include "mmap/mmap.h"
 #include "mmap/rescue.h"
+#include "mmap/saved.h"
 #include "os/signals.h"
 
 static void release_run(struct sf_releasing *releasing)
@@ -112,6 +113,7 @@ int sf_mmap_unmap(uintptr_t addr, size_t len)
 		if (sf_alter_any_aside())
 			return unmap_any(addr, addr + len);
 		sf_mmap_unmap_ours(&extent, false);
+		sf_mmap_saved_changed();
 		return 0;
 	}
 	if (!sf_rescue_any() && !sf_space_overlaps(addr, addr + len)) {

@@ -2,8 +2,11 @@
 /* A window on /proc/self/pagemap, see pagemap.h. */
 #include "os/pagemap.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysinfo.h>
 
 #include "os/page.h"
 #include "os/sys.h"
@@ -52,28 +55,71 @@ void sf_pagemap_close(struct sf_pagemap *pagemap)
 		sf_sys(__NR_close, pagemap->fd, 0, 0, 0, 0, 0);
 }
 
-static void read_window(struct sf_pagemap *pagemap, size_t page)
+static void read_entries(struct sf_pagemap *pagemap, size_t page)
 {
 	long n = sf_sys(__NR_pread64, pagemap->fd, (long)pagemap->entry,
 			sizeof(pagemap->entry),
 			(long)(page * sizeof(pagemap->entry[0])), 0, 0);
 
-	pagemap->first = page;
 	pagemap->nr = n > 0 ? (size_t)n / sizeof(pagemap->entry[0]) : 0;
+}
+
+/* True also when that can't be told. */
+static bool has_swap(void)
+{
+	struct sysinfo info = { 0 };
+
+	return sf_sys(__NR_sysinfo, (long)&info, 0, 0, 0, 0, 0) != 0 ||
+	       info.totalswap != 0;
+}
+
+/*
+ * Reading ahead, it may come to where nothing is mapped. Swap is asked for
+ * before and after: what is swapped out in between is not overlooked.
+ */
+static void ask_mincore(struct sf_pagemap *pagemap, size_t page)
+{
+	size_t nr = SF_PAGEMAP_WINDOW;
+	int err;
+
+	pagemap->swaps = has_swap();
+	do {
+		err = sf_page_residency(page << sf_page_shift,
+					nr << sf_page_shift, pagemap->present);
+		pagemap->nr = err == 0 ? nr : 0;
+		nr /= 2;
+	} while (err == -ENOMEM && nr > 0);
+	pagemap->swaps = pagemap->swaps || has_swap();
+}
+
+bool sf_pagemap_is_zero(uintptr_t addr)
+{
+	const char *p = (const char *)addr;
+
+	return p[0] == 0 && memcmp(p, p + 1, sf_page_size - 1) == 0;
 }
 
 bool sf_pagemap_touched(struct sf_pagemap *pagemap, uintptr_t addr)
 {
 	size_t page = addr >> sf_page_shift;
+	bool has_file = pagemap->fd >= 0;
+	size_t i;
 
-	if (pagemap->fd < 0)
-		return true;
-	if (page - pagemap->first >= pagemap->nr)
-		read_window(pagemap, page);
+	if (page - pagemap->first >= pagemap->nr) {
+		if (has_file)
+			read_entries(pagemap, page);
+		else
+			ask_mincore(pagemap, page);
+		pagemap->first = page;
+	}
 	if (pagemap->nr == 0)
 		return true;
-	return (pagemap->entry[page - pagemap->first] & (PRESENT | SWAPPED)) !=
-	       0;
+	i = page - pagemap->first;
+	if (has_file)
+		return (pagemap->entry[i] & (PRESENT | SWAPPED)) != 0;
+	if ((pagemap->present[i] & 1) != 0)
+		return true;
+	return pagemap->swaps && !sf_pagemap_is_zero(addr);
 }
 
 int sf_pagemap_next(const struct sf_pagemap *pagemap, uintptr_t addr,

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which pages of this process were ever touched, as /proc/self/pagemap tells:
- * present or swapped out. Where it can't be read, all pages count as touched.
+ * Which pages of this process's private anonymous memory were ever touched, as
+ * /proc/self/pagemap tells: present or swapped out. Where that can't be opened
+ * (the process changed its user, has no descriptor spare, or no /proc), as
+ * mincore() tells: present. What that calls absent may be swapped out: where
+ * there is swap, a page that reads as zeros is untouched. Where neither can be
+ * asked all pages count as touched.
  */
 #ifndef SF_OS_PAGEMAP_H
 #define SF_OS_PAGEMAP_H
@@ -13,16 +17,23 @@
 #define SF_PAGEMAP_WINDOW 256
 
 struct sf_pagemap {
-	int fd;	      /* negative: can't be read */
+	int fd;	      /* negative: can't be read, so ask mincore() */
+	bool swaps;   /* then: there is swap */
 	size_t first; /* page number of entry[0] */
 	size_t nr;    /* valid entries */
-	uint64_t entry[SF_PAGEMAP_WINDOW];
+	union {
+		uint64_t entry[SF_PAGEMAP_WINDOW];
+		unsigned char present[SF_PAGEMAP_WINDOW]; /* of mincore() */
+	};
 };
 
 void sf_pagemap_open(struct sf_pagemap *pagemap);
 void sf_pagemap_close(struct sf_pagemap *pagemap);
 
-/* Reads ahead: ask in the order of addresses, and before they change. */
+/*
+ * Of a page that can be read. Reads ahead: ask in the order of addresses, and
+ * before they change.
+ */
 bool sf_pagemap_touched(struct sf_pagemap *pagemap, uintptr_t addr);
 
 struct sf_pagemap_run {
@@ -37,5 +48,8 @@ struct sf_pagemap_run {
  */
 int sf_pagemap_next(const struct sf_pagemap *pagemap, uintptr_t addr,
 		    uintptr_t end, struct sf_pagemap_run *out);
+
+/* Whether the page at addr reads as zeros. */
+bool sf_pagemap_is_zero(uintptr_t addr);
 
 #endif

@@ -3,8 +3,10 @@
 /* Would make the headers call mmap() mmap64(). */
 #undef _FILE_OFFSET_BITS
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 
@@ -14,9 +16,28 @@
 
 #define ADVICE_DONTNEED 4
 
+typedef int msync_fn(void *addr, size_t len, int flags);
+
+/* The C library's: a cancellation point, the only one of the family. */
+static msync_fn *real_msync(void)
+{
+	static _Atomic(msync_fn *) real;
+	msync_fn *found = real;
+	void *symbol;
+
+	if (SF_UNLIKELY(found == NULL)) {
+		symbol = dlsym(RTLD_NEXT, "msync");
+		memcpy(&found, &symbol, sizeof(found));
+		real = found;
+	}
+	return found;
+}
+
 __attribute__((constructor)) static void at_load(void)
 {
 	sf_mmap_start();
+	/* A handler may be the first that needs it. */
+	real_msync();
 }
 
 static void *address(long result)
@@ -133,7 +154,12 @@ SF_EXPORT int mincore(void *addr, size_t len, unsigned char *vec)
 	return status(sf_mmap_residency((uintptr_t)addr, len, vec));
 }
 
+/* As the kernel: what is mapped is written, and the hole told at the end. */
 SF_EXPORT int msync(void *addr, size_t len, int flags)
 {
-	return status(sf_mmap_sync((uintptr_t)addr, len, flags));
+	int result = real_msync()(addr, len, flags);
+
+	if (result != 0)
+		return result;
+	return status(sf_mmap_look((uintptr_t)addr, len));
 }

@@ -23,6 +23,7 @@
 #include <sys/auxv.h>
 
 #include "base/option.h"
+#include "malloc/summary.h"
 #include "preload/thread_stacks.h"
 #include "vm/state.h"
 
@@ -48,6 +49,13 @@ struct wish {
 	size_t guard_len;
 	bool detached;
 };
+
+/* Threads made on stacks of ours, and by the library. */
+static _Atomic size_t nr_served;
+static _Atomic size_t nr_passed;
+
+/* What else the summary tells. */
+static void (*more)(struct sf_text *out);
 
 static bool is_on;
 static pthread_key_t key; /* its destructor tells that a thread ends */
@@ -145,6 +153,20 @@ static void find_real(void *out, const char *name)
 	memcpy(out, &symbol, sizeof(symbol));
 }
 
+static void print(struct sf_text *out)
+{
+	size_t served = atomic_load_explicit(&nr_served, memory_order_relaxed);
+	size_t passed = atomic_load_explicit(&nr_passed, memory_order_relaxed);
+
+	if (more != NULL)
+		more(out);
+	if (served + passed > 0)
+		sf_text_print(
+			out,
+			"  stacks served     %12zu   left to C library %zu\n",
+			served, passed);
+}
+
 static void set_up(void)
 {
 	find_real(&real.create, "pthread_create");
@@ -160,6 +182,10 @@ static void set_up(void)
 	must_be_executable();
 	is_on = sf_option(SF_OPTION_THREADS) &&
 		pthread_key_create(&key, at_end) == 0;
+	if (!is_on)
+		return;
+	more = sf_summary_more;
+	sf_summary_more = print;
 }
 
 static void init(void)
@@ -201,6 +227,12 @@ static bool read_wish(const pthread_attr_t *attr, struct wish *wish)
 	return true;
 }
 
+/* Relaxed: statistics. */
+static void count(_Atomic size_t *nr)
+{
+	atomic_fetch_add_explicit(nr, 1, memory_order_relaxed);
+}
+
 static void *run(void *arg)
 {
 	struct sf_thread_stack *stack = arg;
@@ -236,6 +268,18 @@ static int create_on_ours(pthread_t *thread, const pthread_attr_t *attr,
 	err = real.create(thread, &with_stack, run, stack);
 	if (err != 0 && (err == EAGAIN || !failed_may_run))
 		sf_thread_stack_drop(stack);
+	if (err == 0)
+		count(&nr_served);
+	return err;
+}
+
+static int create_by_library(pthread_t *thread, const pthread_attr_t *attr,
+			     void *(*fn)(void *), void *arg)
+{
+	int err = real.create(thread, attr, fn, arg);
+
+	if (err == 0)
+		count(&nr_passed);
 	return err;
 }
 
@@ -246,11 +290,11 @@ static int create(pthread_t *thread, const pthread_attr_t *attr,
 	int err;
 
 	if (!is_on || !read_wish(attr, &wish) || must_be_executable())
-		return real.create(thread, attr, fn, arg);
+		return create_by_library(thread, attr, fn, arg);
 	err = create_on_ours(thread, attr, fn, arg, &wish, wish.guard_len > 0);
 	if (err >= 0)
 		return err;
-	err = real.create(thread, attr, fn, arg);
+	err = create_by_library(thread, attr, fn, arg);
 	if (err != EAGAIN)
 		return err;
 	err = create_on_ours(thread, attr, fn, arg, &wish, false);

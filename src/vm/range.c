@@ -155,13 +155,6 @@ int sf_range_unguard(const char *call, const struct sf_extent *extent)
  * Moving
  */
 
-static bool is_zero(const void *page)
-{
-	const char *p = page;
-
-	return p[0] == 0 && memcmp(p, p + 1, sf_page_size - 1) == 0;
-}
-
 void sf_range_copy(uintptr_t to, uintptr_t from, size_t nr,
 		   struct sf_pagemap *pagemap)
 {
@@ -170,7 +163,7 @@ void sf_range_copy(uintptr_t to, uintptr_t from, size_t nr,
 		const void *source = (const void *)(from + offset);
 
 		if (sf_pagemap_touched(pagemap, from + offset) &&
-		    !is_zero(source))
+		    !sf_pagemap_is_zero(from + offset))
 			memcpy((void *)(to + offset), source, sf_page_size);
 	}
 }

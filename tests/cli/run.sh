@@ -44,6 +44,67 @@ prints yes env sh -c "echo \"$in_maps\" | xargs -0 sh -c"
 run "$surefree" run --stats true
 grep -q '^surefree: process [0-9]* (true) at exit' "$err" || fail "no summary"
 
+# What it says to have saved is what the kernel has without it.
+cat >"$scratch/maps.c" <<'END'
+#include <stdio.h>
+#include <sys/mman.h>
+int main(void)
+{
+	int nr = 0;
+	for (int i = 0; i < 3000; i++) {
+		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED || mprotect(p, 65536, PROT_NONE) != 0 ||
+		    (i % 2 != 0 && munmap(p + 131072, 65536) != 0))
+			return 1;
+	}
+	FILE *maps = fopen("/proc/self/maps", "r");
+	for (int c; (c = getc(maps)) != EOF;)
+		nr += c == '\n';
+	printf("%d\n", nr);
+	return 0;
+}
+END
+if gcc -o "$scratch/maps" "$scratch/maps.c" 2>/dev/null; then
+	plain=$("$scratch/maps")
+	run "$surefree" run --stats "$scratch/maps"
+	expect_status 0 "3000 maps"
+	saved=$(sed -n 's/.*mappings saved *\([0-9]*\) .*/\1/p' "$err")
+	more=$(($(cat "$out") + ${saved:-0} - plain))
+	if [ "$more" -lt -50 ] || [ "$more" -gt 50 ]; then
+		fail "$plain mappings are not $(cat "$out") and $saved saved"
+	fi
+fi
+
+# Threads: three on its stacks, one of a size that is the C library's.
+cat >"$scratch/threads.c" <<'END'
+#include <pthread.h>
+static void *nothing(void *arg)
+{
+	return arg;
+}
+int main(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	pthread_attr_init(&attr);
+	for (int i = 0; i < 4; i++) {
+		if (i == 3)
+			pthread_attr_setstacksize(&attr, 2UL << 30);
+		if (pthread_create(&thread, &attr, nothing, NULL) != 0)
+			return 1;
+		pthread_join(thread, NULL);
+	}
+	return 0;
+}
+END
+if gcc -pthread -o "$scratch/threads" "$scratch/threads.c" 2>/dev/null; then
+	run "$surefree" run --stats --trap "$scratch/threads"
+	expect_status 0 "4 threads"
+	grep -q 'stacks served  *[03]   left to C library [41]$' "$err" ||
+		fail "not 3 stacks served, and 1 left"
+fi
+
 # Arguments, files, exit status and signals are the program's.
 prints '--stats|a b||*' -- sh -c 'IFS="|"; echo "$*"' sh --stats 'a b' '' '*'
 [ "$(echo word | "$surefree" run cat)" = word ] || fail "no standard input"
@@ -64,6 +125,22 @@ variables() {
 }
 [ "$(variables)" = "$(variables "$surefree" run)" ] ||
 	fail "other variables have changed"
+
+# A script that names no interpreter is the shell's.
+cat >"$scratch/plain" <<END
+$in_maps
+echo "\$0|\$1|\$2|\$#"
+END
+chmod +x "$scratch/plain"
+prints "yes
+$scratch/plain|a b||2" "$scratch/plain" 'a b' ''
+PATH=$scratch:$PATH prints "yes
+$scratch/plain|||0" plain
+: >"$scratch/empty"
+chmod +x "$scratch/empty"
+prints '' "$scratch/empty"
+prints "LD_PRELOAD=$library
+SUREFREE_OPTIONS=" --dry-run "$scratch/plain"
 
 # The environment: what was there stays, and nothing comes twice.
 prints "LD_PRELOAD=$library
@@ -179,6 +256,40 @@ for how in none sha1; do
 	compiles go -Wl,--build-id=$how "$scratch/go.c" || continue
 	refused 3 "is a Go program" "$scratch/go"
 done
+
+# Without that note, by a section, and by what Go itself looks for.
+cat >"$scratch/go2.c" <<'END'
+__attribute__((section(NAME), aligned(16))) char info[32] = TEXT;
+int main(void) { return info[0] == 0; }
+END
+# go2 NAME TEXT: whether $scratch/go2 has a section of that name and text.
+go2() {
+	compiles go2 "-DNAME=\"$1\"" "-DTEXT=\"$2\"" "$scratch/go2.c"
+}
+if go2 .go.buildinfo none; then
+	refused 3 "is a Go program" "$scratch/go2"
+	of_script go2 "is a Go program"
+	go2 .gopclntab none && refused 3 "is a Go program" "$scratch/go2"
+	go2 .data '\xff Go buildinf:' &&
+		refused 3 "is a Go program" "$scratch/go2"
+	go2 .data '\xff no buildinf:' && prints '' "$scratch/go2"
+fi
+
+# Those whose sanitizer's library won't have another one before it. A library of
+# that name is enough.
+for name in asan tsan; do
+	sanitizer=$scratch/lib$name.so.99
+	gcc -shared -fPIC -Wl,-soname,"lib$name.so.99" -o "$sanitizer" \
+		-x c /dev/null 2>/dev/null || continue
+	compiles $name "$scratch/a.c" -Wl,--no-as-needed "$sanitizer" \
+		-Wl,-rpath,"$scratch" || continue
+	refused 3 "is built with .*Sanitizer" "$scratch/$name"
+	of_script "$name" "is built with .*Sanitizer"
+done
+if [ -x "$scratch/tsan" ]; then
+	run "$surefree" run --no-malloc "$scratch/tsan"
+	expect_status 7 "ThreadSanitizer without malloc"
+fi
 
 # Programs that gain rights by their start, where starting them does so.
 gains_rights() {

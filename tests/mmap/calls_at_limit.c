@@ -4,9 +4,12 @@
  * to memory when Linux refuses a change.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "memory.h"
 #include "pages.h"
@@ -297,10 +300,121 @@ static void guards_are_made_again(void)
 	CHECK_OK(munmap(p, 4 * page));
 }
 
+/* By a process that can't look at its own pages in /proc. */
+static bool make_guards(void)
+{
+	size_t page = test_page();
+
+	for (size_t i = 0; i < NR_GUARDS; i++) {
+		maps[i] = map(3);
+		if (maps[i] == NULL)
+			return false;
+		pages_fill(maps[i], 1, 'a');
+		if (!CHECK_OK(mprotect(maps[i] + page, page, PROT_NONE)))
+			return false;
+	}
+	return true;
+}
+
+static void look_at_guards(void)
+{
+	size_t page = test_page();
+
+	for (size_t i = 0; i < NR_GUARDS; i++) {
+		CHECK_EQ(pages_access(maps[i] + page), PAGES_NONE);
+		CHECK_EQ(pages_byte(maps[i]), 'a');
+		CHECK_EQ(pages_byte(maps[i] + 2 * page), 0);
+		CHECK_OK(munmap(maps[i], 3 * page));
+	}
+}
+
+static int make_guards_as_nobody(void *arg)
+{
+	(void)arg;
+	CHECK_OK(setgid(65534));
+	CHECK_OK(setuid(65534));
+	CHECK_ERRNO(open("/proc/self/pagemap", O_RDONLY), EACCES);
+	if (make_guards())
+		look_at_guards();
+	return 0;
+}
+
+static void guards_are_made_after_a_change_of_user(void)
+{
+	if (memory_is_surefree() && !memory_has_markers())
+		SKIP("this kernel has no markers for guards");
+	if (geteuid() != 0)
+		SKIP("only root can change its user");
+	if (fill(0))
+		CHECK_EQ(test_in_child(make_guards_as_nobody, NULL), 0);
+}
+
+static int make_guards_without_descriptors(void *arg)
+{
+	struct rlimit some;
+	struct rlimit none;
+	bool made;
+
+	(void)arg;
+	CHECK_OK(getrlimit(RLIMIT_NOFILE, &some));
+	none = some;
+	none.rlim_cur = 0;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+	CHECK_ERRNO(open("/proc/self/pagemap", O_RDONLY), EMFILE);
+	made = make_guards();
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &some));
+	if (made)
+		look_at_guards();
+	return 0;
+}
+
+static void guards_are_made_without_a_descriptor(void)
+{
+	if (memory_is_surefree() && !memory_has_markers())
+		SKIP("this kernel has no markers for guards");
+	if (fill(0))
+		CHECK_EQ(test_in_child(make_guards_without_descriptors, NULL),
+			 0);
+}
+
+/* Zeros are; anything else would be lost, so that it is refused. */
+static void guards_over_touched_pages_lose_nothing(void)
+{
+	size_t page = test_page();
+	char *p = map(8);
+
+	if (p == NULL)
+		return;
+	if (memory_is_surefree() && !memory_has_markers())
+		SKIP("this kernel has no markers for guards");
+	pages_fill(p, 8, 0);
+	pages_fill(p + 4 * page, 4, 'a');
+	if (!fill(0))
+		return;
+	CHECK_OK(mprotect(p + page, 2 * page, PROT_NONE));
+	CHECK_EQ(pages_access(p + page), PAGES_NONE);
+	CHECK_EQ(pages_access(p + 2 * page), PAGES_NONE);
+	if (memory_is_surefree()) {
+		CHECK_ERRNO(mprotect(p + 3 * page, 2 * page, PROT_NONE),
+			    ENOMEM);
+		CHECK_EQ(pages_access(p + 3 * page), PAGES_WRITE);
+	}
+	CHECK_OK(mprotect(p, 4 * page, RW));
+	for (size_t i = 0; i < 8; i++)
+		CHECK_EQ(pages_byte(p + i * page), i < 4 ? 0 : 'a');
+	CHECK_OK(munmap(p, 8 * page));
+}
+
 static const struct test tests[] = {
 	{ "maps come and go", maps_come_and_go },
 	{ "guards come and go", guards_come_and_go },
 	{ "guards are made again", guards_are_made_again },
+	{ "guards are made after a change of user",
+	  guards_are_made_after_a_change_of_user },
+	{ "guards are made without a descriptor",
+	  guards_are_made_without_a_descriptor },
+	{ "guards over touched pages lose nothing",
+	  guards_over_touched_pages_lose_nothing },
 	{ "memory is decommitted and committed", decommitting_works },
 	{ "lengths change", lengths_change },
 	{ "what is refused leaves memory whole",

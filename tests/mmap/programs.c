@@ -477,6 +477,57 @@ static void limits_are_errors_and_no_more(void)
 	}
 }
 
+/*
+ * Cancellation: of these functions only msync() is a point of it.
+ */
+
+static void *call_cancelled(void *arg)
+{
+	size_t page = test_page();
+	char *p = map(4);
+
+	(void)arg;
+	pthread_cancel(pthread_self());
+	CHECK_OK(mprotect(p, page, PROT_READ));
+	CHECK_OK(madvise(p, page, MADV_DONTNEED));
+	CHECK_OK(mprotect(p, page, RW));
+	CHECK_OK(munmap(p + page, page));
+	msync(p, page, MS_SYNC);
+	FAIL("not cancelled in msync()");
+	return NULL;
+}
+
+static void *call_cancelled_on_kernels(void *arg)
+{
+	pthread_cancel(pthread_self());
+	msync(arg, test_page(), MS_SYNC);
+	FAIL("not cancelled in msync()");
+	return NULL;
+}
+
+static void a_thread_is_cancelled_in_msync(void)
+{
+	char *p = mmap(NULL, test_page(), RW, MAP_SHARED | MAP_ANONYMOUS, -1,
+		       0);
+	pthread_t thread;
+	void *result = NULL;
+
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(pthread_create(&thread, NULL,
+					i == 0 ? call_cancelled :
+						 call_cancelled_on_kernels,
+					p),
+			 0);
+		CHECK_EQ(pthread_join(thread, &result), 0);
+		CHECK_EQ(result, PTHREAD_CANCELED);
+	}
+	/* No lock is held by the one that ended. */
+	CHECK_OK(msync(p, test_page(), MS_SYNC));
+	CHECK_OK(munmap(map(2), test_page()));
+}
+
 static const struct test tests[] = {
 	{ "calls go to the drop-in, where that is preloaded",
 	  calls_go_to_the_drop_in },
@@ -497,6 +548,8 @@ static const struct test tests[] = {
 	{ "maps that are refused take nothing", refused_maps_take_nothing },
 	{ "resource limits are errors and no more",
 	  limits_are_errors_and_no_more },
+	{ "a thread is cancelled in msync(), and nowhere else",
+	  a_thread_is_cancelled_in_msync },
 };
 
 int main(int argc, char **argv)

@@ -338,7 +338,10 @@ static void pages_that_cannot_be_asked_for_count_as_touched(void)
 		return;
 	refuse(__NR_openat, EACCES, 0, 1);
 	sf_pagemap_open(&pagemap);
+	refuse(__NR_mincore, EAGAIN, 0, 1);
 	CHECK(sf_pagemap_touched(&pagemap, (uintptr_t)p));
+	refuse(__NR_sysinfo, EPERM, 0, REFUSE_ALWAYS);
+	CHECK(!sf_pagemap_touched(&pagemap, (uintptr_t)p));
 	sf_pagemap_close(&pagemap);
 	refuse_nothing();
 	refuse(__NR_pread64, EIO, 0, REFUSE_ALWAYS);

@@ -142,25 +142,53 @@ static void page_tables_and_resident_bytes_are_read(void)
 	CHECK_LE(after - before, len + len / 4);
 }
 
+#define NR_KINDS 5
+
+/* One page of each kind, again and again. */
+static char *map_mixed(size_t nr)
+{
+	size_t page = test_page();
+	char *p = map_pages(nr, PROT_READ | PROT_WRITE);
+
+	if (!CHECK(p != MAP_FAILED))
+		return NULL;
+	madvise(p, nr * page, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < nr; i++) {
+		volatile char *byte = p + i * page;
+
+		if (i % NR_KINDS == 0)
+			*byte = 1;
+		if (i % NR_KINDS == 1)
+			(void)*byte; /* the page of zeros */
+		if (i % NR_KINDS == 2) {
+			*byte = 1;
+			madvise(p + i * page, page, MADV_DONTNEED);
+		}
+	}
+	return p;
+}
+
+static bool is_touched(size_t i)
+{
+	return i % NR_KINDS < 2;
+}
+
 static void touched_pages_are_told_apart(void)
 {
 	size_t page = test_page();
 	size_t nr = (size_t)3 * SF_PAGEMAP_WINDOW;
-	char *p = map_pages(nr, PROT_READ | PROT_WRITE);
+	char *p = map_mixed(nr);
 	struct sf_pagemap pagemap;
 
-	if (!CHECK(p != MAP_FAILED))
+	if (p == NULL)
 		return;
-	madvise(p, nr * page, MADV_NOHUGEPAGE);
-	for (size_t i = 0; i < nr; i += 3)
-		p[i * page] = 1;
 	sf_page_init();
 	sf_pagemap_open(&pagemap);
 	if (pagemap.fd < 0)
 		test_skip("/proc/self/pagemap cannot be read");
 	for (size_t i = 0; pagemap.fd >= 0 && i < nr; i++)
 		CHECK_EQ(sf_pagemap_touched(&pagemap, (uintptr_t)p + i * page),
-			 i % 3 == 0);
+			 is_touched(i));
 	sf_pagemap_close(&pagemap);
 }
 
@@ -192,6 +220,39 @@ static void the_next_touched_pages_are_found(void)
 	CHECK_LT(sf_pagemap_next(&pagemap, p, second, &run), 0);
 }
 
+/* The last window ends where nothing is mapped. */
+static void without_the_file_they_are_too(void)
+{
+	size_t page = test_page();
+	size_t nr = (size_t)3 * SF_PAGEMAP_WINDOW - 77;
+	char *p = map_mixed(nr + 1);
+	struct sf_pagemap pagemap = { .fd = -1 };
+
+	if (p == NULL)
+		return;
+	munmap(p + nr * page, page);
+	sf_page_init();
+	for (size_t i = 0; i < nr; i++)
+		CHECK_EQ(sf_pagemap_touched(&pagemap, (uintptr_t)p + i * page),
+			 is_touched(i));
+	CHECK(sf_pagemap_touched(&pagemap, (uintptr_t)p + nr * page));
+}
+
+/* As if they had been swapped out. */
+static void with_swap_absent_pages_are_read(void)
+{
+	char *p = map_pages(2, PROT_READ | PROT_WRITE);
+	struct sf_pagemap pagemap = { .fd = -1, .nr = 2, .swaps = true };
+
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	sf_page_init();
+	pagemap.first = (uintptr_t)p >> sf_page_shift;
+	p[2 * sf_page_size - 1] = 1;
+	CHECK(!sf_pagemap_touched(&pagemap, (uintptr_t)p));
+	CHECK(sf_pagemap_touched(&pagemap, (uintptr_t)p + sf_page_size));
+}
+
 static const struct test tests[] = {
 	{ "the count is the kernel's", the_count_is_the_kernels },
 	{ "a paced count is the same, and pauses",
@@ -205,6 +266,8 @@ static const struct test tests[] = {
 	{ "touched pages are told apart", touched_pages_are_told_apart },
 	{ "the next touched pages are found",
 	  the_next_touched_pages_are_found },
+	{ "without the file they are, too", without_the_file_they_are_too },
+	{ "with swap absent pages are read", with_swap_absent_pages_are_read },
 };
 
 int main(int argc, char **argv)
