@@ -421,7 +421,9 @@ if [ "$(id -u)" -eq 0 ] &&
 	grep -q 'counting by reading /proc: ' "$scratch/log" || fail "no word"
 	get /metrics
 	expect_value 'surefree_source_info{source="proc"}' 1
-	expect_value 'surefree_processes{group="surefree"}' 1
+	# It sees itself; others may be at work beside this test.
+	[ "$(value 'surefree_processes{group="surefree"}')" -ge 1 ] ||
+		fail "does not see itself"
 	[ "$(value surefree_unreadable_processes)" -gt 0 ] ||
 		fail "reads all as nobody"
 	grep -q surefree_refused "$out" && fail "tells of what it does not know"
