@@ -18,12 +18,12 @@
 #include "vm/fork.h"
 #include "vm/limits.h"
 
-static void obey(int resource, const struct rlimit *limit)
+static void obey(int resource)
 {
-	bool cut = resource == RLIMIT_AS && sf_limits_should_cut();
+	bool cut = resource == RLIMIT_AS;
 
-	if (limit == NULL || limit->rlim_cur == RLIM_INFINITY ||
-	    (resource != RLIMIT_DATA && !cut))
+	if ((cut && !sf_limits_should_cut()) ||
+	    (!cut && resource != RLIMIT_DATA))
 		return;
 	/* A handler may have interrupted who holds a lock; and a child of
 	   vfork() has its parent's memory. */
@@ -44,8 +44,9 @@ static int set(pid_t pid, int resource, const struct rlimit *limit,
 		errno = (int)-result;
 		return -1;
 	}
-	if (pid == 0 || pid == getpid())
-		obey(resource, limit);
+	if (limit != NULL && limit->rlim_cur != RLIM_INFINITY &&
+	    (pid == 0 || pid == getpid()))
+		obey(resource);
 	return 0;
 }
 
