@@ -8,7 +8,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +18,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "mapped_file.h"
 
 #define NOTES_MAX  ((size_t)8192)
 #define RING_PAGES ((size_t)16) /* for an unprivileged user, too */
@@ -298,9 +299,16 @@ static size_t choose(const struct sf_code *code, pid_t pid,
 }
 
 /* The parts of an ELF file; returns how many, 0: it is none. */
-static size_t read_parts(const char *name, Elf64_Phdr part[PARTS_MAX])
+static size_t read_parts(const struct note *note, Elf64_Phdr part[PARTS_MAX])
 {
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct sf_mapped_file file = { .pid = note->pid,
+				       .start = note->start,
+				       .end = note->end,
+				       .name = note->name,
+				       .inode = note->inode,
+				       .major = note->major,
+				       .minor = note->minor };
+	int fd = sf_mapped_file_open(&file);
 	Elf64_Ehdr head;
 	size_t len = 0;
 
@@ -320,7 +328,7 @@ static size_t read_parts(const char *name, Elf64_Phdr part[PARTS_MAX])
 static uint64_t find_low(const struct note *note, uint64_t page_len)
 {
 	Elf64_Phdr part[PARTS_MAX];
-	size_t nr = note->name[0] == '/' ? read_parts(note->name, part) : 0;
+	size_t nr = read_parts(note, part);
 	uint64_t first = 0;
 	bool any = false;
 

@@ -7,16 +7,19 @@
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
+#include "mapped_file.h"
+#include "mappings.h"
 #include "where.h"
 
 struct sf_unwind {
 	Dwfl *dwfl;
+	pid_t pid;
+	const struct sf_mappings *all;
 	const struct sf_where_copy *copy; /* being unwound */
 };
 
@@ -37,8 +40,65 @@ static int find_no_debuginfo(Dwfl_Module *module, void **userdata,
 	return -1;
 }
 
+/* The file of a module, which is mapped from base on; -1: not to be had. */
+static int open_file(const struct sf_unwind *unwind, const char *name,
+		     Dwarf_Addr base)
+{
+	const struct sf_mappings *all = unwind->all;
+	struct sf_mapped_file file = { .pid = unwind->pid, .name = name };
+	size_t i = 0;
+
+	while (i < all->nr && all->vma[i].end <= base)
+		i++;
+	if (i == all->nr || all->vma[i].start > base ||
+	    strcmp(all->vma[i].name, name) != 0)
+		return -1;
+	file.start = all->vma[i].start;
+	file.end = all->vma[i].end;
+	file.inode = all->vma[i].inode;
+	file.major = all->vma[i].dev >> 20;
+	file.minor = all->vma[i].dev & 0xfffff;
+	return sf_mapped_file_open(&file);
+}
+
+static const struct sf_unwind *unwind_of(Dwfl_Module *module)
+{
+	void **unwind = NULL;
+
+	dwfl_module_info(module, &unwind, NULL, NULL, NULL, NULL, NULL, NULL);
+	return unwind != NULL ? *unwind : NULL;
+}
+
+static int find_file(Dwfl_Module *module, void **userdata, const char *name,
+		     Dwarf_Addr base, char **file, Elf **elf)
+{
+	const struct sf_unwind *unwind = unwind_of(module);
+	int fd = unwind != NULL ? open_file(unwind, name, base) : -1;
+
+	(void)userdata;
+	*file = fd >= 0 ? strdup(name) : NULL;
+	*elf = NULL;
+	return fd;
+}
+
+/* Where there is no file it is what is mapped, as libdw has it for the vDSO. */
+static int find_file_or_memory(Dwfl_Module *module, void **userdata,
+			       const char *name, Dwarf_Addr base, char **file,
+			       Elf **elf)
+{
+	const struct sf_unwind *unwind = unwind_of(module);
+	int fd = find_file(module, userdata, name, base, file, elf);
+	char vdso[32];
+
+	if (fd >= 0 || unwind == NULL)
+		return fd;
+	snprintf(vdso, sizeof(vdso), "[vdso: %d]", (int)unwind->pid);
+	return dwfl_linux_proc_find_elf(module, userdata, vdso, base, file,
+					elf);
+}
+
 static const Dwfl_Callbacks callbacks = {
-	.find_elf = dwfl_linux_proc_find_elf,
+	.find_elf = find_file_or_memory,
 	.find_debuginfo = find_no_debuginfo,
 };
 
@@ -47,16 +107,35 @@ bool sf_where_has_symbols(void)
 	return true;
 }
 
-struct sf_unwind *sf_unwind_open(pid_t pid)
+static int mark_module(Dwfl_Module *module, void **userdata, const char *name,
+		       Dwarf_Addr base, void *arg)
+{
+	(void)module;
+	(void)name;
+	(void)base;
+	*userdata = arg;
+	return DWARF_CB_OK;
+}
+
+/* The modules that were reported are all, and those of unwind. */
+static bool end_report(struct sf_unwind *unwind)
+{
+	return dwfl_report_end(unwind->dwfl, NULL, NULL) == 0 &&
+	       dwfl_getmodules(unwind->dwfl, mark_module, unwind, 0) == 0;
+}
+
+struct sf_unwind *sf_unwind_open(pid_t pid, const struct sf_mappings *all)
 {
 	struct sf_unwind *unwind = calloc(1, sizeof(*unwind));
 
 	if (unwind == NULL)
 		return NULL;
+	unwind->pid = pid;
+	unwind->all = all;
 	unwind->dwfl = dwfl_begin(&callbacks);
 	if (unwind->dwfl != NULL &&
 	    dwfl_linux_proc_report(unwind->dwfl, pid) == 0 &&
-	    dwfl_report_end(unwind->dwfl, NULL, NULL) == 0 &&
+	    end_report(unwind) &&
 	    dwfl_linux_proc_attach(unwind->dwfl, pid, true) == 0)
 		return unwind;
 	sf_unwind_close(unwind);
@@ -66,33 +145,6 @@ struct sf_unwind *sf_unwind_open(pid_t pid)
 /*
  * Copies
  */
-
-/* A file as the process sees it while it lives, which is in another root. */
-static int find_file(Dwfl_Module *module, void **userdata, const char *name,
-		     Dwarf_Addr base, char **file, Elf **elf)
-{
-	char path[4096];
-	void **pid = NULL;
-	int fd = -1;
-
-	(void)userdata;
-	(void)base;
-	*file = NULL;
-	*elf = NULL;
-	dwfl_module_info(module, &pid, NULL, NULL, NULL, NULL, NULL, NULL);
-	if (name[0] != '/')
-		return -1;
-	if (pid != NULL && *pid != NULL) {
-		snprintf(path, sizeof(path), "/proc/%d/root%s",
-			 (int)(intptr_t)*pid, name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (fd < 0)
-		fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		*file = strdup(name);
-	return fd;
-}
 
 static const Dwfl_Callbacks copy_callbacks = {
 	.find_elf = find_file,
@@ -140,29 +192,21 @@ static const Dwfl_Thread_Callbacks copy_threads = {
 	.set_initial_registers = set_registers,
 };
 
-static int mark_module(Dwfl_Module *module, void **userdata, const char *name,
-		       Dwarf_Addr base, void *arg)
-{
-	(void)module;
-	(void)name;
-	(void)base;
-	*userdata = arg;
-	return DWARF_CB_OK;
-}
-
-struct sf_unwind *sf_unwind_open_maps(pid_t pid, char *maps, size_t maps_len)
+struct sf_unwind *sf_unwind_open_maps(pid_t pid, const struct sf_mappings *all,
+				      char *maps, size_t maps_len)
 {
 	struct sf_unwind *unwind = calloc(1, sizeof(*unwind));
 	FILE *lines = fmemopen(maps, maps_len, "r");
 	bool good = unwind != NULL && lines != NULL;
 
-	if (good)
+	if (good) {
+		unwind->pid = pid;
+		unwind->all = all;
 		unwind->dwfl = dwfl_begin(&copy_callbacks);
+	}
 	good = good && unwind->dwfl != NULL &&
 	       dwfl_linux_proc_maps_report(unwind->dwfl, lines) == 0 &&
-	       dwfl_report_end(unwind->dwfl, NULL, NULL) == 0 &&
-	       dwfl_getmodules(unwind->dwfl, mark_module, (void *)(intptr_t)pid,
-			       0) == 0 &&
+	       end_report(unwind) &&
 	       dwfl_attach_state(unwind->dwfl, NULL, pid, &copy_threads,
 				 unwind);
 	if (lines != NULL)

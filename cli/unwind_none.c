@@ -7,18 +7,21 @@ bool sf_where_has_symbols(void)
 	return false;
 }
 
-struct sf_unwind *sf_unwind_open(pid_t pid)
+struct sf_unwind *sf_unwind_open(pid_t pid, const struct sf_mappings *all)
 {
 	(void)pid;
+	(void)all;
 	return NULL;
 }
 
 /* As the other one has them. */
 // NOLINTBEGIN(readability-non-const-parameter)
 
-struct sf_unwind *sf_unwind_open_maps(pid_t pid, char *maps, size_t maps_len)
+struct sf_unwind *sf_unwind_open_maps(pid_t pid, const struct sf_mappings *all,
+				      char *maps, size_t maps_len)
 {
 	(void)pid;
+	(void)all;
 	(void)maps;
 	(void)maps_len;
 	return NULL;

@@ -68,7 +68,7 @@ static void refresh(struct sf_where_cache **cache, pid_t pid, uint64_t ip)
 		return;
 	if (sf_mappings_read(&(*cache)->all, pid, false) != 0)
 		(*cache)->all = (struct sf_mappings){ 0 };
-	(*cache)->unwind = sf_unwind_open(pid);
+	(*cache)->unwind = sf_unwind_open(pid, &(*cache)->all);
 }
 
 /* The instruction pointer, and words of the stack that point into code. */
@@ -241,7 +241,8 @@ static int keep(struct sf_where_cache **cache, pid_t pid,
 	fresh->all = *all;
 	lines = file_lines(&fresh->all, &len);
 	if (lines != NULL && len > 0)
-		fresh->unwind = sf_unwind_open_maps(pid, lines, len);
+		fresh->unwind = sf_unwind_open_maps(pid, &fresh->all, lines,
+						    len);
 	free(lines);
 	sf_where_forget(cache);
 	*cache = fresh;

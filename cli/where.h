@@ -79,11 +79,14 @@ bool sf_where_has_symbols(void);
  * With libdw: the stack's addresses into ip; returns how many. And the function
  * at an address, with the offset in it; NULL: not known. The pointer is good
  * until the next call. sf_unwind_open() is for threads that are stopped,
- * sf_unwind_open_maps() for copies, with the text of /proc/PID/maps.
+ * sf_unwind_open_maps() for copies, with the text of /proc/PID/maps. Both with
+ * the mappings of pid, which stay until it is closed.
  */
 struct sf_unwind;
-struct sf_unwind *sf_unwind_open(pid_t pid);
-struct sf_unwind *sf_unwind_open_maps(pid_t pid, char *maps, size_t maps_len);
+struct sf_mappings;
+struct sf_unwind *sf_unwind_open(pid_t pid, const struct sf_mappings *all);
+struct sf_unwind *sf_unwind_open_maps(pid_t pid, const struct sf_mappings *all,
+				      char *maps, size_t maps_len);
 void sf_unwind_close(struct sf_unwind *unwind);
 size_t sf_unwind_stack(struct sf_unwind *unwind, pid_t tid, uint64_t *ip,
 		       size_t max);

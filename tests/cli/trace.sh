@@ -186,6 +186,23 @@ trace_php() {
 	expect_json 'd["trace"]["ended"]' 'with status 255'
 }
 
+# What a program makes of the names of its files hangs nobody.
+hide() {
+	rm -rf "$scratch/hidden"
+	mkdir -m 777 "$scratch/hidden"
+	cp "$victim" "$scratch/hidden/victim"
+}
+trace_hidden() {
+	hide
+	user=$as
+	as="timeout -s KILL 60 $as"
+	# shellcheck disable=SC2086 # words
+	trace 1 $how --json -s -- "$scratch/hidden/victim" hidden 3
+	as=$user
+	expect_json '[(c["times"], "victim" in c["where"])
+		for c in d["trace"]["refused_calls"]]' '[(3, True)]'
+}
+
 # By ptrace.
 as=$ordinary
 how=--ptrace
@@ -195,6 +212,7 @@ if trace 0 --ptrace -- true; then
 	gone_reader
 	[ ! -x "$examples/example-munmap_limit" ] || trace_examples
 	trace_php
+	trace_hidden
 else
 	echo "${0##*/}: not by ptrace: $(cat "$err")" >&2
 fi
@@ -215,6 +233,7 @@ odd_name
 gone_reader
 [ ! -x "$examples/example-munmap_limit" ] || trace_examples
 trace_php
+trace_hidden
 
 # A clean program; its streams, arguments and status are its own.
 [ "$(echo word | "$surefree" trace -o "$report" -- cat)" = word ] ||
@@ -313,6 +332,26 @@ if [ -x "$examples/example-munmap_limit" ]; then
 		expect_json "all('example' in c['where'] for c in d['refused_calls'])" \
 			True
 	done
+
+	# hidden COUNT: one that waits for a line to come from 9, and for no more
+	# to come: nobody else may have that.
+	hidden() {
+		hide
+		mkfifo "$scratch/hidden/go" "$scratch/hidden/said"
+		"$scratch/hidden/victim" hidden "$1" <"$scratch/hidden/go" \
+			>"$scratch/hidden/said" &
+		pid=$!
+		exec 9>"$scratch/hidden/go" 8<"$scratch/hidden/said"
+		read -r line <&8
+		[ "$line" = hidden ] || fail "not hidden: $line"
+	}
+	hidden 3
+	watch -p $pid -t 30 9>&- 8<&-
+	echo go >&9
+	exec 9>&- 8<&-
+	seen 1
+	expect_json 'len(d["refused_calls"])' 3
+	expect_json 'd["trace"]["ended"]' None
 
 	# All.
 	watch

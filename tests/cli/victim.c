@@ -2,8 +2,8 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|commit|views|refused|headless COUNT,
- *	  victim spare LIMIT
+ * usage: victim threads|fibers|holes|commit|views|refused|hidden|headless
+ *COUNT, victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STACK_LEN   ((size_t)256 << 10)
@@ -120,6 +121,30 @@ static int refused(size_t nr)
 	return 0;
 }
 
+/*
+ * The same at a line of input, by a program whose file is gone; to open what
+ * has its names now is to wait for ever.
+ */
+static int hidden(size_t nr)
+{
+	char name[512];
+	ssize_t len = readlink("/proc/self/exe", name, 256);
+
+	if (len < 0 || len == 256)
+		return 3;
+	name[len] = '\0';
+	if (unlink(name) != 0 || mkfifo(name, 0666) != 0)
+		return 3;
+	strcpy(name + len, " (deleted)");
+	if (mkfifo(name, 0666) != 0)
+		return 3;
+	puts("hidden");
+	fflush(stdout);
+	while (read(STDIN_FILENO, name, 1) == 1 && name[0] != '\n')
+		;
+	return refused(nr);
+}
+
 /* Print how many mappings are left, before anything is mapped. */
 static int spare(size_t limit)
 {
@@ -162,6 +187,7 @@ int main(int argc, char **argv)
 		{ "views", views },
 		{ "spare", spare },
 		{ "refused", refused },
+		{ "hidden", hidden },
 		/* The first thread ends before the others. */
 		{ "headless", threads },
 	};
