@@ -19,8 +19,6 @@
 #include "syscall.bpf.h"
 
 #define PF_KTHREAD 0x00200000
-#define ENOMEM	   12
-#define EAGAIN	   11
 
 /* Of enum mm_counters; the third is of swapped pages. */
 #define MM_FILEPAGES  0
@@ -43,6 +41,9 @@ struct {
 
 /* Set before the programs are loaded: see cli/pid_ns.h. */
 const volatile __u32 proc_above = 0;
+
+/* vm.max_map_count, as far as the reader has told. */
+__u32 limit = 0;
 
 /*
  * The number of a thread in the pid namespace of whoever reads, or so many
@@ -161,21 +162,13 @@ static __always_inline void note_refusal(enum sf_call call, int again)
 	bpf_core_read(r->comm, sizeof(r->comm), &leader->comm);
 }
 
-/*
- * A call ends; ctx has its registers and its result. brk() has no error: it
- * returns where the break is, moved or not.
- */
+/* A call ends; ctx has its registers and its result. */
 static __always_inline int note_end(const __u64 *ctx, enum sf_call call)
 {
 	const struct pt_regs *regs = (const void *)ctx[0];
 	long result = (long)ctx[1];
-	int refused;
 
-	if (call == SF_CALL_BRK)
-		refused = syscall_first(regs) > (unsigned long)result;
-	else
-		refused = result == -ENOMEM || result == -EAGAIN;
-	if (refused)
+	if (syscall_end(regs, result, call, limit) == SYSCALL_REFUSED)
 		note_refusal(call, result == -EAGAIN);
 	return 0;
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A system call as its registers show it, in a program on the raw tracepoint
- * sys_exit. To be included after vmlinux.h; built for one CPU.
+ * sys_exit. To be included after vmlinux.h and bpf_helpers.h; built for one CPU.
  */
 #ifndef SF_BPF_SYSCALL_BPF_H
 #define SF_BPF_SYSCALL_BPF_H
 
+#include "near_limit.h"
 #include "process.bpf.h"
+
+#define ENOMEM 12
+#define EAGAIN 11
 
 #if defined(__TARGET_ARCH_x86)
 
@@ -96,6 +100,38 @@ static __always_inline enum sf_call syscall_kind(const struct pt_regs *regs)
 		return SF_CALL_BRK;
 	}
 	return SF_CALL_NR;
+}
+
+enum syscall_end {
+	SYSCALL_DONE, /* or failed for another reason */
+	SYSCALL_REFUSED,
+	SYSCALL_FAR, /* failed with ENOMEM, far from the limit: near_limit.h */
+};
+
+/*
+ * How the current thread's call ended. brk() has no error: it returns where the
+ * break is, moved or not.
+ */
+static __always_inline enum syscall_end syscall_end(const struct pt_regs *regs,
+						    long result,
+						    enum sf_call call,
+						    __u32 limit)
+{
+	struct task_struct *task;
+
+	if (call == SF_CALL_BRK)
+		return syscall_first(regs) > (unsigned long)result ?
+			       SYSCALL_REFUSED :
+			       SYSCALL_DONE;
+	if (result != -ENOMEM && result != -EAGAIN)
+		return SYSCALL_DONE;
+	if (result == -EAGAIN ||
+	    (call != SF_CALL_MPROTECT && call != SF_CALL_MADVISE))
+		return SYSCALL_REFUSED;
+	task = bpf_get_current_task_btf();
+	if (task->mm == 0 || sf_is_near_limit(task->mm->map_count, limit))
+		return SYSCALL_REFUSED;
+	return SYSCALL_FAR;
 }
 
 #endif

@@ -17,8 +17,6 @@
 #include "syscall.bpf.h"
 #include "trace.bpf.h"
 
-#define ENOMEM	  12
-#define EAGAIN	  11
 #define PROT_EXEC 4
 
 #define RING_LEN   (8 << 20)
@@ -37,8 +35,14 @@ const volatile __u8 splits = 0;	    /* calls that made mappings, too */
 /* Set when it is known. */
 __u32 target = 0; /* as the reader sees it */
 
+/* vm.max_map_count, as far as the reader has told. */
+__u32 limit = 0;
+
 /* Records that had no room. */
 __u64 lost = 0;
+
+/* Calls that failed with ENOMEM, and not for want of mappings. */
+__u64 far = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -312,29 +316,26 @@ static __always_inline __u32 grown(struct task_struct *task)
 }
 
 /*
- * brk() has no error: it returns where the break is, moved or not. Code of a
- * file that a traced process maps is told of, so that its names are known also
- * when it has ended.
+ * Code of a file that a traced process maps is told of, so that its names are
+ * known also when it has ended.
  */
 static __always_inline int note_end(const __u64 *ctx, enum sf_call nr)
 {
 	struct call call = { .regs = (const void *)ctx[0],
 			     .result = (long)ctx[1] };
+	enum syscall_end end = syscall_end(call.regs, call.result, nr, limit);
 	__u32 mappings = 0;
-	int refused;
 
-	if (nr == SF_CALL_BRK)
-		refused = syscall_first(call.regs) > (unsigned long)call.result;
-	else
-		refused = call.result == -ENOMEM || call.result == -EAGAIN;
 	call.task = bpf_get_current_task_btf();
 	if (splits)
 		mappings = grown(call.task);
-	if (refused) {
+	if (end == SYSCALL_REFUSED) {
 		if (is_traced(call.task))
 			tell(&call, SF_TRACE_REFUSED, nr, mappings);
 		return 0;
 	}
+	if (end == SYSCALL_FAR && is_traced(call.task))
+		__sync_fetch_and_add(&far, 1);
 	if (nr == SF_CALL_MMAP && !everything &&
 	    (syscall_third(call.regs) & PROT_EXEC) != 0 && is_traced(call.task))
 		tell_code(call.task);

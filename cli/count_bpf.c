@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpf_load.h"
+#include "os/limit.h"
 #include "pid_ns.h"
 #include "process.bpf.h"
 #include "process.skel.h"
@@ -30,6 +31,15 @@ struct sf_count_bpf {
 	const char *no_refusals;
 };
 
+/* It may be changed at any time. */
+static void tell_limit(const struct process_bpf *skel)
+{
+	size_t limit;
+
+	sf_limit_mappings(&limit);
+	skel->bss->limit = (uint32_t)limit;
+}
+
 /* 0 and a loaded program, or -errno. */
 static int load(struct process_bpf **out, enum refusals how)
 {
@@ -43,6 +53,8 @@ static int load(struct process_bpf **out, enum refusals how)
 	err = sf_bpf_choose_calls(skel->obj, "end", how == AT_THE_CALLS);
 	if (err == 0)
 		err = process_bpf__load(skel);
+	if (err == 0)
+		tell_limit(skel);
 	if (err == 0)
 		err = process_bpf__attach(skel);
 	if (err != 0) {
@@ -159,6 +171,7 @@ int sf_count_bpf_read(struct sf_count_bpf *bpf, const pid_t *pids,
 	int all = bpf_link__fd(bpf->skel->links.count);
 	int err = 0;
 
+	tell_limit(bpf->skel);
 	if (nr_pids == 0)
 		return read_iterator(all, take, arg);
 	for (size_t i = 0; err == 0 && i < nr_pids; i++) {

@@ -49,6 +49,20 @@ bool sf_refused_is(const struct sf_memory_call *call)
 	return call->result == -ENOMEM || call->result == -EAGAIN;
 }
 
+bool sf_refused_for_hole(const struct sf_memory_call *call)
+{
+	static const uint64_t calls[] = { __NR_madvise,	      __NR_mprotect,
+					  __NR_pkey_mprotect, __NR_mlock,
+					  __NR_mlock2,	      __NR_munlock };
+
+	if (call->result != -ENOMEM)
+		return false;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i] == call->nr)
+			return true;
+	return false;
+}
+
 bool sf_refused_failed(const struct sf_memory_call *call)
 {
 	return call->nr != __NR_brk && is_error(call->result) &&

@@ -49,6 +49,12 @@ struct sf_ranges {
 /* Whether the kernel refused this call for lack of mappings or memory. */
 bool sf_refused_is(const struct sf_memory_call *call);
 
+/*
+ * Whether that is what the call gives for a range with a hole, too: far from
+ * the limit it is no refusal, see near_limit.h.
+ */
+bool sf_refused_for_hole(const struct sf_memory_call *call);
+
 /* Whether it failed for another reason. */
 bool sf_refused_failed(const struct sf_memory_call *call);
 

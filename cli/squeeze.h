@@ -30,8 +30,11 @@ struct sf_squeeze_plan {
 	unsigned timeout; /* seconds until it is killed; 0: never */
 	bool quiet;	  /* standard streams are /dev/null */
 	int out;	  /* as of sf_start_fork() */
-	/* For SF_SQUEEZE_WATCH: told in place of the result's refused. */
-	void (*tell)(void *arg, const struct sf_task *task);
+	/*
+	 * For SF_SQUEEZE_WATCH: told in place of the result's refused. far: it
+	 * is none, but see near_limit.h.
+	 */
+	void (*tell)(void *arg, const struct sf_task *task, bool far);
 	void *arg;
 };
 

@@ -15,9 +15,14 @@
 #include <unistd.h>
 
 #include "fill_other.h"
+#include "near_limit.h"
+#include "os/limit.h"
+#include "os/maps.h"
 #include "remote.h"
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
+#define MADE_MAX     4	/* mappings, by one call: mremap() in the middle */
+#define COUNT_SHARE  10 /* of the time that one count took */
 
 double sf_squeeze_seconds(void)
 {
@@ -198,9 +203,55 @@ static void on_call(struct sf_squeeze *run, struct sf_task *task)
 	resume(task->tid, PTRACE_SYSCALL, 0);
 }
 
+/*
+ * Whether a process is near the limit of mappings, of which each call makes few.
+ * Counting 65,000 takes 10 ms: near the limit it is done a tenth of the time.
+ */
+static bool is_near_limit(struct sf_traced *process, pid_t tid)
+{
+	struct sf_counted *counted = &process->counted;
+	uint64_t since = process->nr_calls - counted->nr_calls;
+	double start = sf_squeeze_seconds();
+	size_t limit;
+
+	sf_limit_mappings(&limit);
+	if (counted->known && start < counted->again)
+		return sf_is_near_limit(counted->mappings, limit);
+	if (counted->known &&
+	    !sf_is_near_limit(counted->mappings + since * MADE_MAX, limit))
+		return false;
+	counted->known = sf_maps_count(tid, &counted->mappings) == 0;
+	counted->nr_calls = process->nr_calls;
+	counted->again = 0;
+	if (!counted->known || !sf_is_near_limit(counted->mappings, limit))
+		return !counted->known;
+	counted->again = start + COUNT_SHARE * (sf_squeeze_seconds() - start);
+	return true;
+}
+
+static void note_refused(struct sf_squeeze *run, struct sf_task *task)
+{
+	const struct sf_memory_call *call = &task->call;
+	struct sf_traced *process = task->process;
+	bool far = sf_refused_for_hole(call) &&
+		   !is_near_limit(process, task->tid);
+
+	if (run->plan->tell != NULL) {
+		run->plan->tell(run->plan->arg, task, far);
+		return;
+	}
+	if (far) {
+		run->result->nr_others++;
+		return;
+	}
+	sf_refused_note(&run->result->refused, call, &process->where,
+			process->pid, task->tid);
+	if (call->nr == __NR_munmap)
+		sf_ranges_add(&process->ranges, call->args[0], call->args[1]);
+}
+
 static void on_call_end(struct sf_squeeze *run, struct sf_task *task)
 {
-	struct sf_traced *process = task->process;
 	struct __ptrace_syscall_info info;
 	struct sf_memory_call *call = &task->call;
 
@@ -209,17 +260,10 @@ static void on_call_end(struct sf_squeeze *run, struct sf_task *task)
 	    info.op != PTRACE_SYSCALL_INFO_EXIT)
 		return;
 	call->result = info.exit.rval;
-	if (sf_refused_is(call) && run->plan->tell != NULL) {
-		run->plan->tell(run->plan->arg, task);
-	} else if (sf_refused_is(call)) {
-		sf_refused_note(&run->result->refused, call, &process->where,
-				process->pid, task->tid);
-		if (call->nr == __NR_munmap)
-			sf_ranges_add(&process->ranges, call->args[0],
-				      call->args[1]);
-	} else if (sf_refused_failed(call)) {
+	if (sf_refused_is(call))
+		note_refused(run, task);
+	else if (sf_refused_failed(call))
 		run->result->nr_others++;
-	}
 }
 
 /*

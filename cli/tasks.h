@@ -5,11 +5,20 @@
 
 #include "refused.h"
 
+/* How many mappings a process had when they were counted. */
+struct sf_counted {
+	bool known;
+	size_t mappings;
+	uint64_t nr_calls; /* by then */
+	double again;	   /* not before */
+};
+
 /* A process from fork() or exec() on. */
 struct sf_traced {
 	pid_t pid;
 	size_t nr_tasks;
 	uint64_t nr_calls; /* memory calls */
+	struct sf_counted counted;
 	bool squeezed;
 	bool missed;	   /* could not be squeezed, is not tried again */
 	uint64_t trap;	   /* where sf_code_trap is; 0: nowhere */

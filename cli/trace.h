@@ -61,6 +61,7 @@ struct sf_trace_result {
 	bool has_end;
 	struct sf_child_end end; /* of the program */
 	uint64_t lost;		 /* calls not told of */
+	uint64_t far;		 /* ENOMEM far from the limit: near_limit.h */
 	const char *source;	 /* "fexit", "sys_exit" or "ptrace" */
 };
 

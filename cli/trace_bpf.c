@@ -60,6 +60,14 @@ static int choose(const struct trace_bpf *skel, bool at_any_call, bool splits)
 	return err;
 }
 
+/* It may be changed at any time. */
+static void read_limit(struct trace *trace)
+{
+	sf_limit_mappings(&trace->limit);
+	trace->skel->bss->limit = (uint32_t)trace->limit;
+}
+
+/* 0 or -errno. */
 static int load(struct trace *trace, bool at_any_call)
 {
 	const struct sf_trace_plan *plan = trace->plan;
@@ -81,14 +89,14 @@ static int load(struct trace *trace, bool at_any_call)
 	err = choose(skel, at_any_call, plan->splits);
 	if (err == 0)
 		err = trace_bpf__load(skel);
-	if (err == 0)
+	if (err == 0) {
+		trace->skel = skel;
+		read_limit(trace);
 		err = trace_bpf__attach(skel);
-	if (err != 0) {
-		trace_bpf__destroy(skel);
-		return err;
 	}
-	trace->skel = skel;
-	return 0;
+	if (err != 0)
+		trace_bpf__destroy(skel);
+	return err;
 }
 
 /*
@@ -204,7 +212,7 @@ static void follow(struct trace *trace, struct ring_buffer *ring, int fd,
 
 	while (!stopped && wait[1].revents == 0) {
 		poll(wait, 2, POLL_MS);
-		sf_limit_mappings(&trace->limit);
+		read_limit(trace);
 		ring_buffer__consume(ring);
 		if (trace->stacks.code != NULL)
 			sf_code_read(trace->stacks.code);
@@ -237,7 +245,6 @@ static void set_clock(struct trace *trace)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	trace->realtime = sf_trace_now() - (uint64_t)now.tv_sec * 1000000000 -
 			  (uint64_t)now.tv_nsec;
-	sf_limit_mappings(&trace->limit);
 }
 
 /* 0 or -errno: the program or process is not there. */
@@ -314,6 +321,7 @@ int sf_trace_bpf(const struct sf_trace_plan *plan,
 		if (plan->splits)
 			take_rest(&trace);
 		result->lost = trace.skel->bss->lost;
+		result->far = trace.skel->bss->far;
 		ring_buffer__free(ring);
 	}
 	if (trace.stacks.code != NULL)

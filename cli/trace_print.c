@@ -297,6 +297,8 @@ static void print_sums(struct sf_out *out, const struct sf_trace_report *report,
 	if (out->root != NULL)
 		sf_out_value(out, "leaked_at_most", "",
 			     sf_cell_bool(report->leaked_at_most));
+	sf_out_value(out, "far_from_limit", "ENOMEM far from the limit",
+		     sf_cell_count(result->far));
 	if (report->splits)
 		sf_out_value(out, "mappings_made", "mappings made",
 			     sf_cell_count(report->made));

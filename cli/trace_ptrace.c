@@ -25,6 +25,7 @@ struct count {
 struct trace {
 	const struct sf_trace_plan *plan;
 	struct count count; /* of the process that was counted last */
+	uint64_t far;	    /* calls */
 };
 
 /* Calls that BPF traces too. */
@@ -52,7 +53,7 @@ static size_t count_mappings(struct count *count, pid_t pid)
 	return count->mappings;
 }
 
-static void tell(void *arg, const struct sf_task *task)
+static void tell(void *arg, const struct sf_task *task, bool far)
 {
 	const char *call = sf_filter_name(task->call.nr);
 	struct trace *trace = arg;
@@ -67,6 +68,10 @@ static void tell(void *arg, const struct sf_task *task)
 
 	if (!is_traced(call))
 		return;
+	if (far) {
+		trace->far++;
+		return;
+	}
 	sf_trace_describe(&event, call, task->call.args, task->call.result);
 	if (event.is_release)
 		sf_trace_measure(&event);
@@ -102,6 +107,7 @@ int sf_trace_ptrace(const struct sf_trace_plan *plan,
 	result->has_end = true;
 	result->end = ended.end;
 	result->timed_out = ended.timed_out;
+	result->far = trace.far;
 	sf_squeeze_free(&ended);
 	return 0;
 }

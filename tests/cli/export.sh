@@ -382,8 +382,10 @@ if ! grep -q 'refused calls are not counted' "$scratch/log" &&
 	[ "${sources%% *}" = bpf ]; then
 	[ "$(number mmap ENOMEM "$own")" = 0 ] || fail "refused before"
 	is() { [ "$(number mmap ENOMEM "$1")" = "$2" ]; }
+	hold_do torn 5
 	hold_do refused 7
 	within 20 is "$own" 7 || fail "does not count 7 refused calls"
+	[ "$(number madvise ENOMEM "$own")" = 0 ] || fail "counts a hole"
 	# Of one that has ended, and of one that came and went unseen.
 	hold_do refused 2
 	hold_end

@@ -5,6 +5,7 @@
  *
  *	map N		have N more mappings, or one fewer
  *	refused N	have N calls of mmap() refused
+ *	torn N		have N calls of madvise() fail for a hole
  *	threads N	start N threads that wait
  *	leave		end the first thread, when another obeys already
  *
@@ -51,6 +52,22 @@ static int be_refused(long nr)
 	return 0;
 }
 
+static int be_torn(long nr)
+{
+	size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
+	char *addr = mmap(NULL, 3 * page_len, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (addr == MAP_FAILED || munmap(addr + page_len, page_len) != 0)
+		return errno;
+	for (long i = 0; i < nr; i++) {
+		if (madvise(addr, 3 * page_len, MADV_DONTNEED) == 0 ||
+		    errno != ENOMEM)
+			return EEXIST;
+	}
+	return 0;
+}
+
 static void *wait_for_ever(void *arg)
 {
 	for (;;)
@@ -81,6 +98,8 @@ static void *obey(void *arg)
 			err = map(nr);
 		else if (strncmp(line, "refused ", 8) == 0)
 			err = be_refused(nr);
+		else if (strncmp(line, "torn ", 5) == 0)
+			err = be_torn(nr);
 		else if (strncmp(line, "threads ", 8) == 0)
 			err = start_threads(nr);
 		else if (strcmp(line, "leave\n") == 0)

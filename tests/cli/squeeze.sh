@@ -71,6 +71,16 @@ refuses munmap ENOMEM
 expect_json 'd["squeeze"]["unmap_refused_size"]' 65536
 expect_json 'd["squeeze"]["leaked_size"]' 65536
 
+# A range with a hole is no matter of the limit, but for near it.
+squeeze 0 -n 2000 -- "$victim" torn 1000
+expect_json '[d["squeeze"]["refused"], d["squeeze"]["failed_otherwise"]]' \
+	'[0, 1001]'
+squeeze 1 -n 3 -- "$victim" torn 10
+refuses madvise ENOMEM
+run "$surefree" squeeze --json -o "$report" --sweep 30..31 -- "$victim" torn 10
+cp "$report" "$out"
+expect_json 'd["sweep"]["needed_clean"]' 30
+
 # The examples: each leaks what it can't release.
 if [ -x "$examples/example-munmap_limit" ]; then
 	squeeze 1 -n 100 -- "$examples/example-munmap_limit"

@@ -154,6 +154,7 @@ shows "^ *$hold_pid +[^ ]+ +$own +$(lines "$hold_pid") "
 
 # It grows, is refused memory, and both are seen.
 hold_do map 2000
+hold_do torn 5
 hold_do refused 7
 shows "$own +$(lines "$hold_pid") +[0-9]+% +\+[0-9]+ +[0-9]+[smhd]"
 if [ "$counted" = True ]; then

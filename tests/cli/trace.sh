@@ -203,6 +203,15 @@ trace_hidden() {
 		for c in d["trace"]["refused_calls"]]' '[(3, True)]'
 }
 
+# ENOMEM for a range with a hole is no refusal, and is not hidden.
+trace_torn() {
+	# shellcheck disable=SC2086 # words
+	trace 0 $how --json -- "$victim" torn 100
+	documented "$man/surefree-trace.1"
+	expect_json '[d["trace"]["refused"], d["trace"]["far_from_limit"],
+		d["finding"]]' '[0, 101, False]'
+}
+
 # By ptrace.
 as=$ordinary
 how=--ptrace
@@ -213,6 +222,7 @@ if trace 0 --ptrace -- true; then
 	[ ! -x "$examples/example-munmap_limit" ] || trace_examples
 	trace_php
 	trace_hidden
+	trace_torn
 else
 	echo "${0##*/}: not by ptrace: $(cat "$err")" >&2
 fi
@@ -234,6 +244,7 @@ gone_reader
 [ ! -x "$examples/example-munmap_limit" ] || trace_examples
 trace_php
 trace_hidden
+trace_torn
 
 # A clean program; its streams, arguments and status are its own.
 [ "$(echo word | "$surefree" trace -o "$report" -- cat)" = word ] ||

@@ -2,8 +2,8 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|commit|views|refused|hidden|headless
- *COUNT, victim spare LIMIT
+ * usage: victim threads|fibers|holes|torn|commit|views|refused|hidden|headless
+ *	  COUNT, victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,6 +85,20 @@ static int holes(size_t nr)
 		}
 	}
 	return 0;
+}
+
+/* Calls about a range with a hole: they fail, and do what they are to do. */
+static int torn(size_t nr)
+{
+	char *addr = map(3 * BLOCK_LEN, PROT_READ | PROT_WRITE);
+
+	if (addr == NULL || munmap(addr + BLOCK_LEN, BLOCK_LEN) != 0)
+		return 3;
+	for (size_t i = 0; i < nr; i++)
+		if (madvise(addr, 3 * BLOCK_LEN, MADV_DONTNEED) == 0 ||
+		    errno != ENOMEM)
+			return 3;
+	return mprotect(addr, 3 * BLOCK_LEN, PROT_READ) != 0 ? 0 : 3;
 }
 
 /* Every second block of a reservation made accessible. */
@@ -183,6 +197,7 @@ int main(int argc, char **argv)
 		{ "threads", threads },
 		{ "fibers", fibers },
 		{ "holes", holes },
+		{ "torn", torn },
 		{ "commit", commit },
 		{ "views", views },
 		{ "spare", spare },
