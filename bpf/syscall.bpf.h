@@ -27,6 +27,11 @@ static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
 	return regs->di;
 }
 
+static __always_inline unsigned long syscall_second(const struct pt_regs *regs)
+{
+	return regs->si;
+}
+
 static __always_inline unsigned long syscall_third(const struct pt_regs *regs)
 {
 	return regs->dx;
@@ -59,6 +64,11 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 static __always_inline unsigned long syscall_first(const struct pt_regs *regs)
 {
 	return regs->orig_x0;
+}
+
+static __always_inline unsigned long syscall_second(const struct pt_regs *regs)
+{
+	return regs->regs[1];
 }
 
 static __always_inline unsigned long syscall_third(const struct pt_regs *regs)

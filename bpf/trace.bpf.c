@@ -21,6 +21,8 @@
 
 #define RING_LEN   (8 << 20)
 #define NS_LEVELS  32
+#define HALF	   8 /* of a ring, in sixteenths */
+#define MOST	   14
 #define TOLD_FIRST 16 /* long stacks of a place, before they are rationed */
 #define TOLD_EVERY 1000000 /* nanoseconds */
 
@@ -38,8 +40,11 @@ __u32 target = 0; /* as the reader sees it */
 /* vm.max_map_count, as far as the reader has told. */
 __u32 limit = 0;
 
-/* Records that had no room. */
+/* Calls that made mappings, and had no room. */
 __u64 lost = 0;
+
+/* Refused calls of places that had no room. */
+struct sf_trace_count rest[SF_CALL_NR] = { 0 };
 
 /* Calls that failed with ENOMEM, and not for want of mappings. */
 __u64 far = 0;
@@ -103,7 +108,7 @@ static __always_inline int is_traced(struct task_struct *task)
 	__u64 *start;
 
 	if (everything)
-		return 1;
+		return number_for_reader(leader) != 0;
 	if (target == 0)
 		return 0;
 	if (number_for_reader(leader) == target)
@@ -211,9 +216,11 @@ count_of(const struct sf_trace_place *place)
 	return count;
 }
 
-static __always_inline int is_half_full(void)
+/* More than so many sixteenths. */
+static __always_inline int is_full(unsigned int part)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_LEN / 2;
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >
+	       part * (RING_LEN / 16);
 }
 
 /* A long stack tells all; long ones are rationed, and short ones compared. */
@@ -221,7 +228,7 @@ static __always_inline int takes_long(struct sf_trace_count *count)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	if (count == 0 || is_half_full() ||
+	if (count == 0 || is_full(HALF) ||
 	    (count->nr_told >= TOLD_FIRST && now - count->told < TOLD_EVERY))
 		return 0;
 	count->told = now;
@@ -230,13 +237,14 @@ static __always_inline int takes_long(struct sf_trace_count *count)
 }
 
 /*
- * Calls that made mappings are summed up where the ring gets full, but for the
- * first of a place: without it nothing could name the others.
+ * Calls are summed up where the ring gets full, but for the first of a place:
+ * without it nothing could name the others. Those refused are told one by one
+ * for longer.
  */
 static __always_inline int is_summed_up(const struct call *call,
 					struct sf_trace_count *count)
 {
-	if (call->place.kind != SF_TRACE_GREW || !is_half_full())
+	if (!is_full(call->place.kind == SF_TRACE_GREW ? HALF : MOST))
 		return 0;
 	if (count == 0 || count->nr_told != 0)
 		return 1;
@@ -244,14 +252,44 @@ static __always_inline int is_summed_up(const struct call *call,
 	return 0;
 }
 
-static __always_inline int add_to(struct sf_trace_count *count,
-				  const struct call *call)
+static __always_inline void add_to(struct sf_trace_count *count,
+				   const struct call *call)
 {
-	if (count == 0 || call->place.kind != SF_TRACE_GREW)
-		return 1;
 	__sync_fetch_and_add(&count->calls, 1);
 	__sync_fetch_and_add(&count->mappings, call->count.mappings);
-	return 0;
+	__sync_fetch_and_add(&count->len, call->count.len);
+	__sync_fetch_and_add(&count->unreleased, call->count.unreleased);
+}
+
+/* Note a call that is not told of, so that the sums are right. */
+static __always_inline void sum_up(struct sf_trace_count *count,
+				   const struct call *call)
+{
+	unsigned int nr = call->place.call;
+
+	if (count != 0)
+		add_to(count, call);
+	else if (call->place.kind == SF_TRACE_REFUSED && nr < SF_CALL_NR)
+		add_to(&rest[nr], call);
+	else
+		__sync_fetch_and_add(&lost, 1);
+}
+
+/* How much a refused call was about, as sf_trace_describe() has it. */
+static __always_inline void fill_len(struct call *call)
+{
+	__u64 len = syscall_second(call->regs);
+
+	if (call->place.call == SF_CALL_BRK)
+		return;
+	call->count.len = len;
+	if (call->place.call == SF_CALL_MUNMAP)
+		call->count.unreleased = len;
+	if (call->place.call != SF_CALL_MREMAP)
+		return;
+	call->count.len = syscall_third(call->regs);
+	if (call->count.len < len)
+		call->count.unreleased = len - call->count.len;
 }
 
 static __always_inline int tell_now(struct call *call,
@@ -280,14 +318,19 @@ static __always_inline void tell(struct call *call, __u32 kind, enum sf_call nr,
 	call->place.kind = kind;
 	call->place.call = nr;
 	call->place.pid = call->task->tgid;
+	if (kind == SF_TRACE_REFUSED) {
+		/* brk() says nothing. */
+		call->place.err = nr == SF_CALL_BRK ? ENOMEM : -call->result;
+		fill_len(call);
+	}
 	syscall_where(call->regs, &call->place.ip, &sp);
 	bpf_probe_read_user(&call->place.caller, sizeof(call->place.caller),
 			    (const void *)sp);
 	count = count_of(&call->place);
 	call->count.calls = 1;
 	call->count.mappings = mappings;
-	if (tell_now(call, count) != 0 && add_to(count, call) != 0)
-		__sync_fetch_and_add(&lost, 1);
+	if (tell_now(call, count) != 0)
+		sum_up(count, call);
 }
 
 static __always_inline void tell_code(struct task_struct *task)

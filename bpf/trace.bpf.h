@@ -34,7 +34,7 @@ struct sf_trace_place {
 	unsigned int pid;	   /* of all namespaces */
 	unsigned int call;	   /* enum sf_call */
 	unsigned int kind;
-	unsigned int pad;
+	unsigned int err; /* of SF_TRACE_REFUSED */
 };
 
 /* What happened there and has not been told. */
@@ -42,7 +42,9 @@ struct sf_trace_count {
 	unsigned long long told; /* when a long stack was, nanoseconds */
 	unsigned long long nr_told;
 	unsigned long long calls;
-	unsigned long long mappings; /* that they made */
+	unsigned long long mappings;   /* that they made */
+	unsigned long long len;	       /* bytes that those refused asked for */
+	unsigned long long unreleased; /* bytes that they were to release */
 };
 
 struct sf_trace_head {

@@ -39,6 +39,7 @@ struct sf_trace_event {
 	const struct sf_where *where; /* NULL: not known */
 	bool where_alike;	      /* of a call whose stack begins alike */
 	uint64_t times;		      /* calls that this stands for */
+	bool summed;		      /* refused ones; len, leaked: of all */
 	uint64_t made;		      /* mappings made by them */
 };
 
@@ -60,7 +61,7 @@ struct sf_trace_result {
 	bool timed_out;
 	bool has_end;
 	struct sf_child_end end; /* of the program */
-	uint64_t lost;		 /* calls not told of */
+	uint64_t lost;		 /* calls that made mappings, not told of */
 	uint64_t far;		 /* ENOMEM far from the limit: near_limit.h */
 	const char *source;	 /* "fexit", "sys_exit" or "ptrace" */
 };

@@ -171,29 +171,44 @@ static int take_record(void *arg, void *data, size_t len)
 	return 0;
 }
 
-/* Calls that made mappings and have not been told of yet. */
+/* Calls of a place that have not been told of yet. */
+static void take_sum(struct trace *trace, const struct sf_trace_place *place,
+		     const struct sf_trace_count *count)
+{
+	struct sf_trace_event event = {
+		.time = sf_trace_now(),
+		.call = sf_call_names[place->call],
+		.err = (int)place->err,
+		.len = count->len,
+		.is_release = count->unreleased > 0,
+		.leaked = count->unreleased,
+		.leaked_at_most = count->unreleased > 0,
+		.where = sf_places_find(&trace->places, place),
+		.where_alike = true,
+		.times = count->calls,
+		.made = count->mappings,
+		.summed = place->kind == SF_TRACE_REFUSED,
+	};
+
+	if (count->calls > 0)
+		trace->plan->take(trace->plan->arg, &event);
+}
+
 static void take_rest(struct trace *trace)
 {
 	int fd = bpf_map__fd(trace->skel->maps.places);
 	struct sf_trace_place place, *before = NULL;
+	struct sf_trace_place none = { .kind = SF_TRACE_REFUSED,
+				       .err = ENOMEM };
 	struct sf_trace_count count;
 
 	while (bpf_map_get_next_key(fd, before, &place) == 0) {
-		struct sf_trace_event event = {
-			.time = sf_trace_now(),
-			.call = sf_call_names[place.call],
-		};
-
 		before = &place;
-		if (bpf_map_lookup_elem(fd, &place, &count) != 0 ||
-		    count.calls == 0)
-			continue;
-		event.where = sf_places_find(&trace->places, &place);
-		event.where_alike = true;
-		event.times = count.calls;
-		event.made = count.mappings;
-		trace->plan->take(trace->plan->arg, &event);
+		if (bpf_map_lookup_elem(fd, &place, &count) == 0)
+			take_sum(trace, &place, &count);
 	}
+	for (none.call = 0; none.call < SF_CALL_NR; none.call++)
+		take_sum(trace, &none, &trace->skel->bss->rest[none.call]);
 }
 
 /*
@@ -318,8 +333,7 @@ int sf_trace_bpf(const struct sf_trace_plan *plan,
 	} else {
 		err = run(&trace, ring, result);
 		ring_buffer__consume(ring);
-		if (plan->splits)
-			take_rest(&trace);
+		take_rest(&trace);
 		result->lost = trace.skel->bss->lost;
 		result->far = trace.skel->bss->far;
 		ring_buffer__free(ring);

@@ -128,6 +128,10 @@ void sf_trace_report_add(struct sf_trace_report *report,
 		report->leaked += event->leaked;
 		report->leaked_at_most |= event->leaked_at_most;
 	}
+	if (report->live && event->summed) {
+		report->unshown += event->times;
+		return;
+	}
 	if (!report->live) {
 		if (sf_trace_groups_add(&report->groups, event) != 0)
 			report->failed = true;
@@ -273,6 +277,7 @@ static void print_sums(struct sf_out *out, const struct sf_trace_report *report,
 		       const struct sf_trace_plan *plan,
 		       const struct sf_trace_result *result)
 {
+	uint64_t lost = report->unshown + result->lost;
 	char end[32];
 
 	sf_out_section(out, "trace", "traced %s",
@@ -302,9 +307,8 @@ static void print_sums(struct sf_out *out, const struct sf_trace_report *report,
 	if (report->splits)
 		sf_out_value(out, "mappings_made", "mappings made",
 			     sf_cell_count(report->made));
-	sf_out_value(out, "lost", "lost events",
-		     sf_cell_mark(sf_cell_count(result->lost),
-				  result->lost > 0));
+	sf_out_value(out, "lost", "not shown singly",
+		     sf_cell_mark(sf_cell_count(lost), lost > 0));
 }
 
 int sf_trace_report_close(struct sf_trace_report *report,

@@ -13,6 +13,7 @@ struct sf_trace_report {
 	bool colour;
 	struct sf_trace_groups groups;
 	uint64_t refused; /* calls */
+	uint64_t unshown; /* of these not one by one */
 	uint64_t leaked;  /* bytes */
 	bool leaked_at_most;
 	uint64_t made; /* mappings */

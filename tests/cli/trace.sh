@@ -266,6 +266,11 @@ expect_status 3 "with no more than 8 files"
 grep -q 'raise the limit on them (ulimit -n); or give --ptrace' "$err" ||
 	fail "too few open files: no remedy"
 
+# A storm: each one counts, where it came from, and for all that it leaves.
+trace 1 --json -s -- "$victim" refused 100000
+expect_json '[c["times"] for c in d["trace"]["refused_calls"]]' '[100000]'
+expect_json '[d["trace"]["refused"], d["trace"]["lost"]]' '[100000, 0]'
+
 # Threads, in a child of a child; whose tracer we don't mind.
 run "$surefree" squeeze -n 12 -- "$victim" threads 30 </dev/null
 if [ "$status" -ne 3 ]; then
@@ -363,6 +368,20 @@ if [ -x "$examples/example-munmap_limit" ]; then
 	seen 1
 	expect_json 'len(d["refused_calls"])' 3
 	expect_json 'd["trace"]["ended"]' None
+
+	# More than there is room for, while surefree does not look: all count.
+	hidden 20000
+	watch -p $pid -t 30 9>&- 8<&-
+	kill -STOP "$tracer"
+	echo go >&9
+	exec 9>&-
+	while read -r line <&8 && [ "$line" != ready ]; do :; done
+	exec 8<&-
+	kill -CONT "$tracer"
+	seen 1
+	expect_json 'd["trace"]["refused"]' 20000
+	expect_json 'len(d["refused_calls"]) + d["trace"]["lost"]' 20000
+	expect_json 'd["trace"]["lost"] > 0' True
 
 	# All.
 	watch
