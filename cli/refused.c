@@ -8,19 +8,15 @@
 #include "refused.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "remote.h"
+#include "resident.h"
 
 #define LOOKS	   4 /* from one place */
 #define GROUPS_MAX ((size_t)512)
-#define CHUNK	   ((size_t)512)       /* pages whose state is read at once */
-#define PRESENT	   ((uint64_t)3 << 62) /* or swapped out */
 
 struct sf_refused_key {
 	uint64_t nr;
@@ -215,64 +211,29 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/*
- * Add how many pages of [start, end), in pages, are there. 0 or -errno; -ESRCH:
- * the process has ended.
- */
-static int count_present(int fd, uint64_t start, uint64_t end, size_t *nr)
+int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid,
+		      const volatile sig_atomic_t *stop, uint64_t *len)
 {
-	uint64_t entries[CHUNK];
-
-	while (start < end) {
-		size_t want = end - start < CHUNK ? (size_t)(end - start) :
-						    CHUNK;
-		ssize_t got = pread(fd, entries, want * sizeof(*entries),
-				    (off_t)(start * sizeof(*entries)));
-
-		if (got <= 0)
-			return got == 0 ? -ESRCH : -errno;
-		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++)
-			*nr += (entries[i] & PRESENT) != 0;
-		start += (uint64_t)got / sizeof(*entries);
-	}
-	return 0;
-}
-
-int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid, uint64_t *len)
-{
-	size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
+	struct sf_resident look;
+	int err = sf_resident_open(&look, pid);
 	uint64_t done = 0;
-	size_t nr = 0;
-	char path[40];
-	int err = 0;
-	int fd;
 
 	*len = 0;
-	if (ranges->nr == 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
+	look.stop = stop;
 	qsort(ranges->range, ranges->nr, sizeof(*ranges->range), by_start);
-	for (size_t i = 0; err == 0 && i < ranges->nr; i++) {
-		uint64_t start = ranges->range[i].start / page_len;
-		uint64_t end = (ranges->range[i].end + page_len - 1) / page_len;
+	for (size_t i = 0; i < ranges->nr; i++) {
+		uint64_t end = ranges->range[i].end;
+		uint64_t start = ranges->range[i].start;
+		uint64_t nr = 0;
 
 		start = start > done ? start : done;
-		if (end > start)
-			err = count_present(fd, start, end, &nr);
-		done = end > done ? end : done;
+		if (end <= start)
+			continue;
+		if (err == 0)
+			err = sf_resident_count(&look, start, end, &nr);
+		*len += err == 0 ? nr * look.page_len : end - start;
+		done = end;
 	}
-	close(fd);
-	*len = (uint64_t)nr * page_len;
+	sf_resident_close(&look);
 	return err;
-}
-
-uint64_t sf_ranges_resident(struct sf_ranges *ranges, pid_t pid)
-{
-	uint64_t len;
-
-	sf_ranges_measure(ranges, pid, &len);
-	return len;
 }

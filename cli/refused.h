@@ -6,6 +6,8 @@
 #ifndef SF_CLI_REFUSED_H
 #define SF_CLI_REFUSED_H
 
+#include <signal.h>
+
 #include "where.h"
 
 /* A call as its tracer sees it end. */
@@ -68,12 +70,11 @@ void sf_ranges_add(struct sf_ranges *ranges, uint64_t addr, uint64_t len);
 void sf_ranges_free(struct sf_ranges *ranges);
 
 /*
- * Bytes of the ranges that are resident or swapped out in pid. 0 or -errno, and
- * *len is what was counted until then.
+ * Bytes of the ranges that are resident or swapped out in pid, a process or one
+ * of its threads. 0 or -errno as sf_resident_count(), and *len is how many they
+ * are at most. stop may be NULL.
  */
-int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid, uint64_t *len);
-
-/* The same, of what can be counted. */
-uint64_t sf_ranges_resident(struct sf_ranges *ranges, pid_t pid);
+int sf_ranges_measure(struct sf_ranges *ranges, pid_t pid,
+		      const volatile sig_atomic_t *stop, uint64_t *len);
 
 #endif

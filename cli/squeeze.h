@@ -47,6 +47,7 @@ struct sf_squeeze_result {
 	uint64_t nr_calls;  /* memory calls of those squeezed */
 	uint64_t nr_others; /* failed for another reason */
 	uint64_t resident;  /* bytes of refused munmap(), at the end */
+	bool resident_at_most;
 	struct sf_refused refused;
 };
 

@@ -77,9 +77,14 @@ static void print_end(struct sf_out *out, const struct sf_squeeze_plan *plan,
 		     sf_cell_count(result->nr_others));
 	sf_out_value(out, "unmap_refused_size", "not unmapped",
 		     sf_cell_size(result->refused.unmap_len));
-	sf_out_value(out, "leaked_size", "still resident at the end",
+	sf_out_value(out, "leaked_size",
+		     result->resident_at_most ? "resident at the end, at most" :
+						"still resident at the end",
 		     sf_cell_mark(sf_cell_size(result->resident),
 				  result->resident > 0));
+	if (out->root != NULL)
+		sf_out_value(out, "leaked_at_most", "",
+			     sf_cell_bool(result->resident_at_most));
 }
 
 static int most_first(const void *a, const void *b)

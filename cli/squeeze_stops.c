@@ -290,11 +290,17 @@ static void on_birth(struct sf_squeeze *run, const struct sf_task *task)
 static void on_exit_begin(const struct sf_task *task)
 {
 	struct sf_traced *process = task->process;
+	uint64_t len;
+	int err;
 
-	if (process->ranges.nr > 0 &&
-	    (task->tid == process->pid || process->nr_tasks == 1))
-		process->resident = sf_ranges_resident(&process->ranges,
-						       process->pid);
+	if (process->ranges.nr == 0 ||
+	    (task->tid != process->pid && process->nr_tasks != 1))
+		return;
+	err = sf_ranges_measure(&process->ranges, process->pid, NULL, &len);
+	if (err != 0 && err != -EFBIG)
+		return;
+	process->resident = len;
+	process->resident_at_most = err != 0;
 }
 
 void sf_squeeze_ended(struct sf_squeeze *run, pid_t tid, int status)
@@ -303,6 +309,7 @@ void sf_squeeze_ended(struct sf_squeeze *run, pid_t tid, int status)
 
 	if (process != NULL) {
 		run->result->resident += process->resident;
+		run->result->resident_at_most |= process->resident_at_most;
 		sf_process_free(process);
 	}
 	if (tid == run->pid) {

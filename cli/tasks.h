@@ -24,6 +24,7 @@ struct sf_traced {
 	uint64_t trap;	   /* where sf_code_trap is; 0: nowhere */
 	uint8_t code[8];   /* what belongs there */
 	uint64_t resident; /* bytes not released, when last looked at */
+	bool resident_at_most;
 	struct sf_ranges ranges;
 	struct sf_where_cache *where;
 };

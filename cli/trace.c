@@ -3,10 +3,8 @@
 #include "trace.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "refused.h"
 
@@ -36,18 +34,19 @@ void sf_trace_describe(struct sf_trace_event *event, const char *call,
 		event->leaked = is_remap ? args[1] - args[2] : args[1];
 }
 
-void sf_trace_measure(struct sf_trace_event *event)
+void sf_trace_measure(struct sf_trace_event *event,
+		      const volatile sig_atomic_t *stop)
 {
 	bool is_unmap = strcmp(event->call, "munmap") == 0;
 	uint64_t start = event->addr + (is_unmap ? 0 : event->len);
 	struct sf_ranges ranges = { 0 };
-	uint64_t resident;
+	int err;
 
 	event->leaked_at_most = true;
 	sf_ranges_add(&ranges, start, event->leaked);
-	if (sf_ranges_measure(&ranges, event->pid, &resident) == 0) {
-		event->leaked = resident;
-		event->leaked_at_most = false;
-	}
+	if (ranges.nr == 0)
+		return;
+	err = sf_ranges_measure(&ranges, event->pid, stop, &event->leaked);
+	event->leaked_at_most = err != 0;
 	sf_ranges_free(&ranges);
 }

@@ -12,6 +12,7 @@
 #ifndef SF_CLI_TRACE_H
 #define SF_CLI_TRACE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,8 +81,12 @@ int sf_trace_ptrace(const struct sf_trace_plan *plan,
 void sf_trace_describe(struct sf_trace_event *event, const char *call,
 		       const uint64_t args[6], int64_t result);
 
-/* Fill in what is still resident of what a call was to release. */
-void sf_trace_measure(struct sf_trace_event *event);
+/*
+ * Fill in what is still resident of what a call was to release, unless *stop is
+ * set by then; stop may be NULL.
+ */
+void sf_trace_measure(struct sf_trace_event *event,
+		      const volatile sig_atomic_t *stop);
 
 /* Realtime in nanoseconds. */
 uint64_t sf_trace_now(void);

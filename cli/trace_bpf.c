@@ -33,6 +33,9 @@ struct trace {
 	struct sf_places places;
 	uint64_t realtime; /* minus the monotonic clock */
 	size_t limit;
+	uint64_t deadline; /* of the monotonic clock; 0: none */
+	bool timed_out;
+	bool ended; /* what is left is taken, however much it is */
 };
 
 static volatile sig_atomic_t stopped;
@@ -41,6 +44,14 @@ static void note_stop(int sig)
 {
 	(void)sig;
 	stopped = 1;
+}
+
+static uint64_t monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /*
@@ -148,10 +159,18 @@ static void take_call(struct trace *trace, const struct sf_trace_record *record)
 		event.made = record->count.mappings;
 	} else if (event.is_release) {
 		/* First of all: it may be released at any moment. */
-		sf_trace_measure(&event);
+		sf_trace_measure(&event, &stopped);
 	}
 	name_stack(trace, &event, record);
 	trace->plan->take(trace->plan->arg, &event);
+}
+
+/* Whether a signal came, or the time is up. */
+static bool is_over(struct trace *trace)
+{
+	if (!stopped && trace->deadline != 0 && monotonic() >= trace->deadline)
+		trace->timed_out = true;
+	return stopped || trace->timed_out;
 }
 
 static int take_record(void *arg, void *data, size_t len)
@@ -160,15 +179,14 @@ static int take_record(void *arg, void *data, size_t len)
 	struct trace *trace = arg;
 
 	(void)len;
-	/* In no pid namespace that we see. */
-	if (head->pid == 0)
-		return 0;
-	if (head->kind == SF_TRACE_CODE)
+	/* 0: in no pid namespace that we see. */
+	if (head->kind == SF_TRACE_CODE && head->pid != 0)
 		sf_stacks_changed(&trace->stacks, (pid_t)head->pid,
 				  trace->skel->rodata->everything != 0);
-	else
+	else if (head->pid != 0)
 		take_call(trace, data);
-	return 0;
+	/* They may come faster than they are taken. */
+	return is_over(trace) && !trace->ended ? -EINTR : 0;
 }
 
 /* Calls of a place that have not been told of yet. */
@@ -216,27 +234,20 @@ static void take_rest(struct trace *trace)
  */
 
 /* Until the process behind fd ends (-1: none), the time is up, or a signal. */
-static void follow(struct trace *trace, struct ring_buffer *ring, int fd,
-		   struct sf_trace_result *result)
+static void follow(struct trace *trace, struct ring_buffer *ring, int fd)
 {
 	struct pollfd wait[2] = {
 		{ .fd = ring_buffer__epoll_fd(ring), .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 	};
-	time_t start = time(NULL);
 
-	while (!stopped && wait[1].revents == 0) {
+	while (!is_over(trace) && wait[1].revents == 0) {
 		poll(wait, 2, POLL_MS);
 		read_limit(trace);
 		ring_buffer__consume(ring);
 		if (trace->stacks.code != NULL)
 			sf_code_read(trace->stacks.code);
 		sf_stacks_refresh(&trace->stacks);
-		if (trace->plan->timeout != 0 &&
-		    time(NULL) - start >= (time_t)trace->plan->timeout) {
-			result->timed_out = true;
-			break;
-		}
 	}
 }
 
@@ -255,11 +266,12 @@ static void listen_to_signals(bool program)
 
 static void set_clock(struct trace *trace)
 {
-	struct timespec now;
+	uint64_t now = monotonic();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	trace->realtime = sf_trace_now() - (uint64_t)now.tv_sec * 1000000000 -
-			  (uint64_t)now.tv_nsec;
+	trace->realtime = sf_trace_now() - now;
+	if (trace->plan->timeout != 0)
+		trace->deadline = now +
+				  (uint64_t)trace->plan->timeout * 1000000000;
 }
 
 /* 0 or -errno: the program or process is not there. */
@@ -292,7 +304,8 @@ static int run(struct trace *trace, struct ring_buffer *ring,
 		err = sf_start_go(&program);
 	if (err == 0) {
 		plan->ready(plan->arg);
-		follow(trace, ring, fd, result);
+		follow(trace, ring, fd);
+		result->timed_out = trace->timed_out;
 	}
 	if (plan->path != NULL) {
 		result->end = sf_start_wait(&program,
@@ -332,6 +345,10 @@ int sf_trace_bpf(const struct sf_trace_plan *plan,
 		*why = "there is not enough memory for BPF";
 	} else {
 		err = run(&trace, ring, result);
+		/* Nothing is added to what is left, and none of it measured. */
+		trace_bpf__detach(trace.skel);
+		stopped = 1;
+		trace.ended = true;
 		ring_buffer__consume(ring);
 		take_rest(&trace);
 		result->lost = trace.skel->bss->lost;

@@ -74,7 +74,7 @@ static void tell(void *arg, const struct sf_task *task, bool far)
 	}
 	sf_trace_describe(&event, call, task->call.args, task->call.result);
 	if (event.is_release)
-		sf_trace_measure(&event);
+		sf_trace_measure(&event, NULL);
 	sf_process_read_name(task->tid, name, sizeof(name));
 	sf_process_copy_name(event.command, sizeof(event.command), name);
 	event.mappings = count_mappings(&trace->count, event.pid);

@@ -81,6 +81,16 @@ run "$surefree" squeeze --json -o "$report" --sweep 30..31 -- "$victim" torn 10
 cp "$report" "$out"
 expect_json 'd["sweep"]["needed_clean"]' 30
 
+# Terabytes that are not released, and of which nothing is there.
+start=$(date +%s)
+squeeze 1 -n 1 -- "$victim" vast 43
+[ $(($(date +%s) - start)) -lt 15 ] || fail "looks at each page of 8 TiB"
+if [ "$(json 'd["squeeze"]["exit_status"]')" != 77 ]; then
+	refuses munmap ENOMEM
+	expect_json 'd["squeeze"]["leaked_at_most"] or
+		d["squeeze"]["leaked_size"] == 0' True
+fi
+
 # The examples: each leaks what it can't release.
 if [ -x "$examples/example-munmap_limit" ]; then
 	squeeze 1 -n 100 -- "$examples/example-munmap_limit"

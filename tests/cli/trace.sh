@@ -271,6 +271,14 @@ trace 1 --json -s -- "$victim" refused 100000
 expect_json '[c["times"] for c in d["trace"]["refused_calls"]]' '[100000]'
 expect_json '[d["trace"]["refused"], d["trace"]["lost"]]' '[100000, 0]'
 
+# One that does not end, until -t ends it.
+run timeout -s KILL 60 "$surefree" trace -t 1 -s --json -o "$report" -- \
+	"$victim" refused 1000000000
+expect_status 1 "-t in a storm"
+cp "$report" "$out"
+expect_json '[d["trace"]["ended"], len(d["trace"]["refused_calls"])]' \
+	"['not in time', 1]"
+
 # Threads, in a child of a child; whose tracer we don't mind.
 run "$surefree" squeeze -n 12 -- "$victim" threads 30 </dev/null
 if [ "$status" -ne 3 ]; then

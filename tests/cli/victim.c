@@ -2,8 +2,7 @@
 /*
  * A program that uses up mappings in a way of its choice, for tests of commands
  * that look at others. Prints "ready" and ends when its input does.
- * usage: victim threads|fibers|holes|torn|commit|views|refused|hidden|headless
- *	  COUNT, victim spare LIMIT
+ * usage: victim WAY COUNT, with one of the ways at the end; victim spare LIMIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +98,17 @@ static int torn(size_t nr)
 		    errno != ENOMEM)
 			return 3;
 	return mprotect(addr, 3 * BLOCK_LEN, PROT_READ) != 0 ? 0 : 3;
+}
+
+/* A hole of 2^nr bytes without the first and the last page, if it can be made. */
+static int vast(size_t nr)
+{
+	size_t len = (size_t)1 << nr;
+	char *addr = map(len, PROT_NONE);
+
+	if (addr == NULL)
+		return 77;
+	return munmap(addr + 4096, len - 2 * 4096) == 0 ? 0 : 3;
 }
 
 /* Every second block of a reservation made accessible. */
@@ -198,6 +208,7 @@ int main(int argc, char **argv)
 		{ "fibers", fibers },
 		{ "holes", holes },
 		{ "torn", torn },
+		{ "vast", vast },
 		{ "commit", commit },
 		{ "views", views },
 		{ "spare", spare },
