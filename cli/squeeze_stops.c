@@ -139,6 +139,9 @@ static void on_exec(struct sf_squeeze *run, struct sf_task *task)
 	if (gone != NULL && gone != process)
 		sf_process_free(gone);
 	task->again = false;
+	/* It has the number of the first, which may have ended before. */
+	process->nr_exiting -= task->exiting;
+	task->exiting = false;
 	sf_process_reset(process);
 	run->result->nr_processes++;
 	/* Its calls are looked at as if it were. */
@@ -286,17 +289,24 @@ static void on_birth(struct sf_squeeze *run, const struct sf_task *task)
 		resume(born->tid, PTRACE_CONT, 0);
 }
 
-/* The last moment at which a process's memory can be looked at. */
-static void on_exit_begin(const struct sf_task *task)
+/*
+ * The last moment at which the memory of a process can be looked at, if no
+ * other thread is left. The first thread is there, without memory, until all
+ * others have ended; that of all is looked at when it ends, too.
+ */
+static void on_exit_begin(struct sf_task *task)
 {
 	struct sf_traced *process = task->process;
 	uint64_t len;
 	int err;
 
+	process->nr_exiting += !task->exiting;
+	task->exiting = true;
 	if (process->ranges.nr == 0 ||
-	    (task->tid != process->pid && process->nr_tasks != 1))
+	    (task->tid != process->pid &&
+	     process->nr_exiting < process->nr_tasks))
 		return;
-	err = sf_ranges_measure(&process->ranges, process->pid, NULL, &len);
+	err = sf_ranges_measure(&process->ranges, task->tid, NULL, &len);
 	if (err != 0 && err != -EFBIG)
 		return;
 	process->resident = len;

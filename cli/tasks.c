@@ -98,10 +98,13 @@ void sf_process_reset(struct sf_traced *process)
 {
 	pid_t pid = process->pid;
 	size_t nr_tasks = process->nr_tasks;
+	size_t nr_exiting = process->nr_exiting;
 
 	sf_ranges_free(&process->ranges);
 	sf_where_forget(&process->where);
-	*process = (struct sf_traced){ .pid = pid, .nr_tasks = nr_tasks };
+	*process = (struct sf_traced){ .pid = pid,
+				       .nr_tasks = nr_tasks,
+				       .nr_exiting = nr_exiting };
 }
 
 struct sf_traced *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid)
@@ -112,6 +115,8 @@ struct sf_traced *sf_tasks_drop(struct sf_tasks *tasks, pid_t tid)
 	if (task == NULL)
 		return NULL;
 	process = task->process;
+	if (process != NULL)
+		process->nr_exiting -= task->exiting;
 	tasks->by_tid[tid] = NULL;
 	tasks->nr--;
 	free(task);

@@ -17,6 +17,7 @@ struct sf_counted {
 struct sf_traced {
 	pid_t pid;
 	size_t nr_tasks;
+	size_t nr_exiting; /* of these */
 	uint64_t nr_calls; /* memory calls */
 	struct sf_counted counted;
 	bool squeezed;
@@ -35,6 +36,7 @@ struct sf_task {
 	struct sf_traced *process;  /* NULL: not known yet; it waits */
 	struct sf_memory_call call; /* that it is in */
 	bool again;		    /* makes the call once more */
+	bool exiting;		    /* has no memory from here on */
 };
 
 struct sf_tasks {

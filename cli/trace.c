@@ -46,7 +46,11 @@ void sf_trace_measure(struct sf_trace_event *event,
 	sf_ranges_add(&ranges, start, event->leaked);
 	if (ranges.nr == 0)
 		return;
-	err = sf_ranges_measure(&ranges, event->pid, stop, &event->leaked);
+	/* The first thread may have ended, or all others. */
+	err = sf_ranges_measure(&ranges, event->tid, stop, &event->leaked);
+	if (err != 0 && err != -EFBIG && err != -EINTR)
+		err = sf_ranges_measure(&ranges, event->pid, stop,
+					&event->leaked);
 	event->leaked_at_most = err != 0;
 	sf_ranges_free(&ranges);
 }

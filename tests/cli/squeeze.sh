@@ -91,6 +91,11 @@ if [ "$(json 'd["squeeze"]["exit_status"]')" != 77 ]; then
 		d["squeeze"]["leaked_size"] == 0' True
 fi
 
+# What is left by a thread that outlives the first.
+squeeze 1 -n 100 -- "$victim" unled "$limit"
+expect_json '[d["squeeze"][key] for key in ("exit_status", "unmap_refused_size",
+	"leaked_size")]' '[0, 16384, 16384]'
+
 # The examples: each leaks what it can't release.
 if [ -x "$examples/example-munmap_limit" ]; then
 	squeeze 1 -n 100 -- "$examples/example-munmap_limit"

@@ -212,6 +212,13 @@ trace_torn() {
 		d["finding"]]' '[0, 101, False]'
 }
 
+# What is left by a thread that outlives the first.
+trace_unled() {
+	# shellcheck disable=SC2086 # words
+	trace 1 $how --json -s -- "$victim" unled "$limit"
+	expect_json 'd["trace"]["leaked_size"]' 16384
+}
+
 # By ptrace.
 as=$ordinary
 how=--ptrace
@@ -223,6 +230,8 @@ if trace 0 --ptrace -- true; then
 	trace_php
 	trace_hidden
 	trace_torn
+	trace_unled
+	expect_json 'd["trace"]["leaked_at_most"]' False
 else
 	echo "${0##*/}: not by ptrace: $(cat "$err")" >&2
 fi
@@ -245,6 +254,7 @@ gone_reader
 trace_php
 trace_hidden
 trace_torn
+trace_unled
 
 # A clean program; its streams, arguments and status are its own.
 [ "$(echo word | "$surefree" trace -o "$report" -- cat)" = word ] ||

@@ -20,6 +20,7 @@
 #define REFUSED_LEN ((size_t)1 << 62) /* more than any address space has */
 
 static sem_t ended;
+static pthread_t first;
 
 static void *wait_for_end(void *arg)
 {
@@ -169,6 +170,42 @@ static int hidden(size_t nr)
 	return refused(nr);
 }
 
+/*
+ * Use up all mappings, and have four of ten pages not released. When the first
+ * thread has ended.
+ */
+static void *leak_pages(void *arg)
+{
+	size_t nr = *(size_t *)arg;
+	char *addr = map((2 * nr + 10) * 4096, PROT_READ | PROT_WRITE);
+	char *pages = addr + 2 * nr * 4096;
+	int failed = 0;
+
+	pthread_join(first, NULL);
+	for (size_t i = 0; addr != NULL && i < nr; i++)
+		if (mprotect(addr + 2 * i * 4096, 4096, PROT_READ) != 0)
+			break;
+	for (size_t i = 0; addr != NULL && i < 10; i++)
+		pages[i * 4096] = 1;
+	for (size_t i = 1; addr != NULL && i < 9; i += 2)
+		failed += munmap(pages + i * 4096, 4096) != 0;
+	exit(failed == 4 ? 0 : 3);
+	return arg;
+}
+
+static int unled(size_t nr)
+{
+	static size_t wanted;
+	pthread_t thread;
+
+	first = pthread_self();
+	wanted = nr;
+	if (pthread_create(&thread, NULL, leak_pages, &wanted) != 0)
+		return 3;
+	pthread_exit(NULL);
+	return 0;
+}
+
 /* Print how many mappings are left, before anything is mapped. */
 static int spare(size_t limit)
 {
@@ -214,6 +251,7 @@ int main(int argc, char **argv)
 		{ "spare", spare },
 		{ "refused", refused },
 		{ "hidden", hidden },
+		{ "unled", unled },
 		/* The first thread ends before the others. */
 		{ "headless", threads },
 	};
