@@ -355,8 +355,11 @@ static void collect_for(struct sf_heap *owner, const struct sf_slab *slab)
 		sf_heap_stop(heap);
 		sf_heap_collect(heap);
 		owner = atomic_load(&slab->owner);
-		if (owner != heap)
+		if (owner != heap) {
 			give_remote_quota(heap);
+			/* What came meanwhile is counted by nobody. */
+			sf_heap_collect(heap);
+		}
 		sf_heap_resume(heap);
 	} while (owner != NULL && owner != heap);
 }

@@ -18,8 +18,12 @@ static FILE *maps;
 static struct sf_mappings all;
 static struct sf_explanation found;
 
+/* Begin, or begin again. */
 static void begin(void)
 {
+	sf_explain_free(&found);
+	sf_mappings_free(&all);
+	free(text);
 	maps = open_memstream(&text, &text_len);
 	if (maps == NULL)
 		FAIL("open_memstream");
