@@ -50,9 +50,14 @@ SF_EXPORT void *realloc(void *block, size_t size)
 	return sf_realloc(block, size);
 }
 
+/* By name, as in the C library: valgrind takes over realloc(), but not this. */
 SF_EXPORT void *reallocarray(void *block, size_t nr, size_t size)
 {
-	return sf_reallocarray(block, nr, size);
+	size_t len;
+
+	if (__builtin_mul_overflow(nr, size, &len))
+		return sf_malloc_failed();
+	return realloc(block, len);
 }
 
 void sf_own_free(void *block)
@@ -99,7 +104,7 @@ SF_EXPORT void *pvalloc(size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return sf_memalign(sf_page_size, sf_align_up(size, sf_page_size));
+	return memalign(sf_page_size, sf_align_up(size, sf_page_size));
 }
 
 SF_EXPORT size_t malloc_usable_size(void *block)
