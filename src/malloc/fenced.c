@@ -321,6 +321,13 @@ static void trim(void)
 	/* Nothing is held back but addresses. */
 }
 
+static bool has(const void *addr)
+{
+	size_t page;
+
+	return sf_fenced_space_find((uintptr_t)addr, &page) != NULL;
+}
+
 static size_t get_used_len(void)
 {
 	return atomic_load_explicit(&used_len, memory_order_relaxed);
@@ -338,6 +345,7 @@ const struct sf_mode sf_fenced_mode = {
 	.free = free_block,
 	.free_sized = free_sized,
 	.len = len_of,
+	.has = has,
 	.trim = trim,
 	.used_len = get_used_len,
 	.explain = explain,

@@ -193,6 +193,12 @@ SF_NORETURN void sf_malloc_foreign(const char *call, const void *block)
 	sf_fatal("%s(%p): not a block of malloc", call, block);
 }
 
+bool sf_malloc_has(const void *addr)
+{
+	return sf_pool_of((uintptr_t)addr) != NULL ||
+	       (sf_mode != NULL && sf_mode->has != NULL && sf_mode->has(addr));
+}
+
 /* Free a block of this thread's slabs; of one that has no thread, maybe. */
 static bool free_own(struct sf_slab *slab, uintptr_t addr)
 {

@@ -30,6 +30,9 @@ void *sf_memalign_any(size_t align, size_t size); /* any align: rounded up */
 /* Bytes that may be used. Fatal when no block starts there. */
 size_t sf_malloc_len(const char *call, const void *block);
 
+/* Whether an address is of memory that blocks come from. */
+bool sf_malloc_has(const void *addr);
+
 /* For modes: what these do where none is on. */
 void sf_free_plain(void *block);
 size_t sf_malloc_len_plain(const char *call, const void *block);

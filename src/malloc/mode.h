@@ -26,6 +26,9 @@ struct sf_mode {
 	void (*free_sized)(void *block, size_t align, size_t size);
 	size_t (*len)(const char *call, const void *block);
 
+	/* Whether an address is of blocks outside all pools. NULL: none is. */
+	bool (*has)(const void *addr);
+
 	/* Let go of freed memory that the mode holds back. */
 	void (*trim)(void);
 

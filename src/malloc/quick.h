@@ -62,17 +62,14 @@ static inline void *sf_malloc_quickly(size_t size)
 	return block;
 }
 
-static inline void sf_free_quickly(void *block)
+/* A block of the first pool. */
+static inline void sf_free_first(void *block)
 {
 	uintptr_t addr = (uintptr_t)block;
 	struct sf_heap *heap = sf_heap_own;
 	_Atomic uint8_t *mark;
 	struct sf_slab *slab;
 
-	if (SF_UNLIKELY(!sf_pool_is_first(addr))) {
-		sf_free_slow(block);
-		return;
-	}
 	slab = sf_slab_first(addr);
 	if (SF_UNLIKELY(atomic_load_explicit(&slab->owner,
 					     memory_order_relaxed) != heap)) {
@@ -95,6 +92,14 @@ static inline void sf_free_quickly(void *block)
 		return;
 	}
 	sf_heap_leave(heap);
+}
+
+static inline void sf_free_quickly(void *block)
+{
+	if (SF_LIKELY(sf_pool_is_first((uintptr_t)block)))
+		sf_free_first(block);
+	else
+		sf_free_slow(block);
 }
 
 #endif

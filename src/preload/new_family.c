@@ -12,9 +12,11 @@
  * Only C++ can ask the handler of std::set_new_handler(), throw, and catch. For
  * that the C++ library's own operator is called, which calls malloc() again.
  * What is thrown passes through here.
+ *
+ * An object that is loaded later finds these before its own operators, unless
+ * it is linked to bind to its own. Then the forms that it does not have come
+ * here, with blocks that its own new made: its own delete is called.
  */
-#include <dlfcn.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/compiler.h"
@@ -22,9 +24,13 @@
 #include "malloc/malloc.h"
 #include "malloc/quick.h"
 #include "preload/malloc_family.h"
+#include "preload/operators.h"
 
 /* No block has it, and it is a multiple of every alignment. */
 #define IMPOSSIBLE_LEN ((size_t)1 << 63)
+
+/* Where an exported operator, which this stands in, was called. */
+#define CALLER __builtin_return_address(0)
 
 /* The compiler shall not think that it knows it: the name is ours, too. */
 #define FOUND(function)                                          \
@@ -71,76 +77,15 @@ static new_aligned_fn own_new_aligned
 	__attribute__((alias("_ZnwmSt11align_val_t")));
 static new_aligned_fn own_new_array_aligned
 	__attribute__((alias("_ZnamSt11align_val_t")));
+static delete_fn own_delete __attribute__((alias("_ZdlPv")));
+static delete_fn own_delete_array __attribute__((alias("_ZdaPv")));
+static delete_aligned_fn own_delete_aligned
+	__attribute__((alias("_ZdlPvSt11align_val_t")));
+static delete_aligned_fn own_delete_array_aligned
+	__attribute__((alias("_ZdaPvSt11align_val_t")));
 
 /*
- * The C++ library's
- */
-
-enum form {
-	NEW,
-	NEW_ALIGNED,
-	NEW_NOTHROW,
-	NEW_ARRAY_NOTHROW,
-	NEW_ALIGNED_NOTHROW,
-	NEW_ARRAY_ALIGNED_NOTHROW,
-	NR_FORMS,
-};
-
-static const char *const names[NR_FORMS] = {
-	[NEW] = "_Znwm",
-	[NEW_ALIGNED] = "_ZnwmSt11align_val_t",
-	[NEW_NOTHROW] = "_ZnwmRKSt9nothrow_t",
-	[NEW_ARRAY_NOTHROW] = "_ZnamRKSt9nothrow_t",
-	[NEW_ALIGNED_NOTHROW] = "_ZnwmSt11align_val_tRKSt9nothrow_t",
-	[NEW_ARRAY_ALIGNED_NOTHROW] = "_ZnamSt11align_val_tRKSt9nothrow_t",
-};
-
-/* A handle of the C++ library, which then stays. NULL: there is none. */
-static void *open_library(void)
-{
-	static const char *const libraries[] = {
-		"libstdc++.so.6",
-		"libc++.so.1",
-		"libc++abi.so.1",
-	};
-	static _Atomic(void *) opened;
-	void *handle = opened;
-
-	for (size_t i = 0; handle == NULL && i < SF_NR(libraries); i++)
-		handle = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
-	opened = handle;
-	return handle;
-}
-
-/* Its operator of that form, or NULL. */
-static void *find(enum form form)
-{
-	static _Atomic(void *) found[NR_FORMS];
-	void *symbol = found[form];
-	void *library;
-
-	if (symbol != NULL)
-		return symbol;
-	library = open_library();
-	if (library != NULL)
-		symbol = dlsym(library, names[form]);
-	found[form] = symbol;
-	return symbol;
-}
-
-/* Whether one is loaded with the program. */
-extern void __cxa_throw(void) __attribute__((weak));
-
-/* Before memory is short: finding it allocates. */
-__attribute__((constructor)) static void at_load(void)
-{
-	if (__cxa_throw != NULL && open_library() != NULL)
-		for (enum form form = 0; form < NR_FORMS; form++)
-			find(form);
-}
-
-/*
- * What the quick ones leave to it
+ * What the quick ones leave to others
  */
 
 static SF_NORETURN void fail(size_t size)
@@ -150,9 +95,10 @@ static SF_NORETURN void fail(size_t size)
 		 size);
 }
 
-static __attribute__((noinline)) void *new_slow(size_t size)
+static __attribute__((noinline)) void *new_slow(size_t size, const void *caller)
 {
-	new_fn *other = (new_fn *)find(NEW);
+	void *found = sf_operators_new(SF_NEW, caller);
+	new_fn *other = (new_fn *)found;
 	void *block;
 
 	if (SF_LIKELY(other != NULL))
@@ -169,10 +115,11 @@ static size_t possible_len(size_t size)
 	return size > SF_MALLOC_MAX ? IMPOSSIBLE_LEN : size;
 }
 
-static __attribute__((noinline)) void *new_aligned_slow(size_t size,
-							size_t align)
+static __attribute__((noinline)) void *
+new_aligned_slow(size_t size, size_t align, const void *caller)
 {
-	new_aligned_fn *other = (new_aligned_fn *)find(NEW_ALIGNED);
+	void *found = sf_operators_new(SF_NEW_ALIGNED, caller);
+	new_aligned_fn *other = (new_aligned_fn *)found;
 	void *block;
 
 	if (SF_LIKELY(other != NULL))
@@ -184,26 +131,58 @@ static __attribute__((noinline)) void *new_aligned_slow(size_t size,
 }
 
 static __attribute__((noinline)) void *
-new_nothrow_slow(enum form form, size_t size, const struct nothrow *tag)
+new_nothrow_slow(enum sf_operator form, size_t size, const struct nothrow *tag,
+		 const void *caller)
 {
-	new_nothrow_fn *other = (new_nothrow_fn *)find(form);
+	void *found = sf_operators_new(form, caller);
+	new_nothrow_fn *other = (new_nothrow_fn *)found;
 
 	return SF_LIKELY(other != NULL) ? other(size, tag) : malloc(size);
 }
 
 static __attribute__((noinline)) void *
-new_aligned_nothrow_slow(enum form form, size_t size, size_t align,
-			 const struct nothrow *tag)
+new_aligned_nothrow_slow(enum sf_operator form, size_t size, size_t align,
+			 const struct nothrow *tag, const void *caller)
 {
-	new_aligned_nothrow_fn *other = (new_aligned_nothrow_fn *)find(form);
+	void *found = sf_operators_new(form, caller);
+	new_aligned_nothrow_fn *other = (new_aligned_nothrow_fn *)found;
 
 	return SF_LIKELY(other != NULL) ?
 		       other(possible_len(size), align, tag) :
 		       aligned_alloc(align, size);
 }
 
+/* What is no block of the first pool, as NULL; it may be of no pool at all. */
+static __attribute__((noinline)) void
+delete_slow(enum sf_operator form, void *block, const void *caller)
+{
+	delete_fn *other = NULL;
+
+	if (block != NULL && !sf_malloc_has(block))
+		other = (delete_fn *)sf_operators_delete(form, caller);
+	if (other != NULL)
+		other(block);
+	else
+		sf_free_slow(block);
+}
+
+static __attribute__((noinline)) void delete_aligned_slow(enum sf_operator form,
+							  void *block,
+							  size_t align,
+							  const void *caller)
+{
+	delete_aligned_fn *other = NULL;
+
+	if (block != NULL && !sf_malloc_has(block))
+		other = (delete_aligned_fn *)sf_operators_delete(form, caller);
+	if (other != NULL)
+		other(block, align);
+	else
+		sf_free_slow(block);
+}
+
 /*
- * One object
+ * All forms, for an operator that was called from caller
  */
 
 /* NULL: there is no memory, or malloc() is the program's. */
@@ -222,19 +201,113 @@ static inline void *take_aligned(size_t size, size_t align)
 		       NULL;
 }
 
-static inline void give(void *block)
-{
-	if (SF_LIKELY(FOUND(free) == sf_own_free))
-		sf_free_quickly(block);
-	else
-		free(block);
-}
-
-SF_EXPORT void *_Znwm(size_t size)
+static inline void *new_plain(size_t size, const void *caller)
 {
 	void *block = take(size);
 
-	return SF_LIKELY(block != NULL) ? block : new_slow(size);
+	return SF_LIKELY(block != NULL) ? block : new_slow(size, caller);
+}
+
+static inline void *new_aligned(size_t size, size_t align, const void *caller)
+{
+	void *block = take_aligned(size, align);
+
+	return SF_LIKELY(block != NULL) ? block :
+					  new_aligned_slow(size, align, caller);
+}
+
+static inline void give(enum sf_operator form, void *block, const void *caller)
+{
+	if (SF_UNLIKELY(FOUND(free) != sf_own_free))
+		free(block);
+	else if (SF_LIKELY(sf_pool_is_first((uintptr_t)block)))
+		sf_free_first(block);
+	else
+		delete_slow(form, block, caller);
+}
+
+static inline void give_aligned(enum sf_operator form, void *block,
+				size_t align, const void *caller)
+{
+	if (SF_UNLIKELY(FOUND(free) != sf_own_free))
+		free(block);
+	else if (SF_LIKELY(sf_pool_is_first((uintptr_t)block)))
+		sf_free_first(block);
+	else
+		delete_aligned_slow(form, block, align, caller);
+}
+
+/* What a form is made of may be the program's. */
+
+static inline void delete_plain(void *block, const void *caller)
+{
+	delete_fn *plain = FOUND(_ZdlPv);
+
+	if (SF_LIKELY(plain == own_delete))
+		give(SF_DELETE, block, caller);
+	else
+		plain(block);
+}
+
+static inline void delete_aligned(void *block, size_t align, const void *caller)
+{
+	delete_aligned_fn *plain = FOUND(_ZdlPvSt11align_val_t);
+
+	if (SF_LIKELY(plain == own_delete_aligned))
+		give_aligned(SF_DELETE_ALIGNED, block, align, caller);
+	else
+		plain(block, align);
+}
+
+static inline void delete_own_array(void *block, const void *caller)
+{
+	delete_fn *plain = FOUND(_ZdlPv);
+
+	if (SF_LIKELY(plain == own_delete))
+		give(SF_DELETE_ARRAY, block, caller);
+	else
+		plain(block);
+}
+
+static inline void delete_array(void *block, const void *caller)
+{
+	delete_fn *array = FOUND(_ZdaPv);
+
+	if (SF_LIKELY(array == own_delete_array))
+		delete_own_array(block, caller);
+	else
+		array(block);
+}
+
+static inline void delete_own_array_aligned(void *block, size_t align,
+					    const void *caller)
+{
+	delete_aligned_fn *plain = FOUND(_ZdlPvSt11align_val_t);
+
+	if (SF_LIKELY(plain == own_delete_aligned))
+		give_aligned(SF_DELETE_ARRAY_ALIGNED, block, align, caller);
+	else
+		plain(block, align);
+}
+
+static inline void delete_array_aligned(void *block, size_t align,
+					const void *caller)
+{
+	delete_aligned_fn *array = FOUND(_ZdaPvSt11align_val_t);
+
+	if (SF_LIKELY(array == own_delete_array_aligned))
+		delete_own_array_aligned(block, align, caller);
+	else
+		array(block, align);
+}
+
+/*
+ * One object
+ */
+
+SF_EXPORT void *_Znwm(size_t size)
+{
+	return new_plain(size, CALLER);
 }
 
 SF_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const struct nothrow *tag)
@@ -245,14 +318,12 @@ SF_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const struct nothrow *tag)
 		block = take(size);
 	return SF_LIKELY(block != NULL) ?
 		       block :
-		       new_nothrow_slow(NEW_NOTHROW, size, tag);
+		       new_nothrow_slow(SF_NEW_NOTHROW, size, tag, CALLER);
 }
 
 SF_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t align)
 {
-	void *block = take_aligned(size, align);
-
-	return SF_LIKELY(block != NULL) ? block : new_aligned_slow(size, align);
+	return new_aligned(size, align, CALLER);
 }
 
 SF_EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t align,
@@ -264,44 +335,43 @@ SF_EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t align,
 		block = take_aligned(size, align);
 	return SF_LIKELY(block != NULL) ?
 		       block :
-		       new_aligned_nothrow_slow(NEW_ALIGNED_NOTHROW, size,
-						align, tag);
+		       new_aligned_nothrow_slow(SF_NEW_ALIGNED_NOTHROW, size,
+						align, tag, CALLER);
 }
 
 SF_EXPORT void _ZdlPv(void *block)
 {
-	give(block);
+	give(SF_DELETE, block, CALLER);
 }
 
 SF_EXPORT void _ZdlPvm(void *block, size_t size)
 {
 	(void)size;
-	FOUND(_ZdlPv)(block);
+	delete_plain(block, CALLER);
 }
 
 SF_EXPORT void _ZdlPvRKSt9nothrow_t(void *block, const struct nothrow *tag)
 {
 	(void)tag;
-	FOUND(_ZdlPv)(block);
+	delete_plain(block, CALLER);
 }
 
 SF_EXPORT void _ZdlPvSt11align_val_t(void *block, size_t align)
 {
-	(void)align;
-	give(block);
+	give_aligned(SF_DELETE_ALIGNED, block, align, CALLER);
 }
 
 SF_EXPORT void _ZdlPvmSt11align_val_t(void *block, size_t size, size_t align)
 {
 	(void)size;
-	FOUND(_ZdlPvSt11align_val_t)(block, align);
+	delete_aligned(block, align, CALLER);
 }
 
 SF_EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *block, size_t align,
 						   const struct nothrow *tag)
 {
 	(void)tag;
-	FOUND(_ZdlPvSt11align_val_t)(block, align);
+	delete_aligned(block, align, CALLER);
 }
 
 /*
@@ -310,7 +380,10 @@ SF_EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *block, size_t align,
 
 SF_EXPORT void *_Znam(size_t size)
 {
-	return FOUND(_Znwm)(size);
+	new_fn *plain = FOUND(_Znwm);
+
+	return SF_LIKELY(plain == own_new) ? new_plain(size, CALLER) :
+					     plain(size);
 }
 
 SF_EXPORT void *_ZnamRKSt9nothrow_t(size_t size, const struct nothrow *tag)
@@ -319,14 +392,18 @@ SF_EXPORT void *_ZnamRKSt9nothrow_t(size_t size, const struct nothrow *tag)
 
 	if (FOUND(_Znam) == own_new_array && FOUND(_Znwm) == own_new)
 		block = take(size);
-	return SF_LIKELY(block != NULL) ?
-		       block :
-		       new_nothrow_slow(NEW_ARRAY_NOTHROW, size, tag);
+	return SF_LIKELY(block != NULL) ? block :
+					  new_nothrow_slow(SF_NEW_ARRAY_NOTHROW,
+							   size, tag, CALLER);
 }
 
 SF_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t align)
 {
-	return FOUND(_ZnwmSt11align_val_t)(size, align);
+	new_aligned_fn *plain = FOUND(_ZnwmSt11align_val_t);
+
+	return SF_LIKELY(plain == own_new_aligned) ?
+		       new_aligned(size, align, CALLER) :
+		       plain(size, align);
 }
 
 SF_EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align,
@@ -339,41 +416,41 @@ SF_EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align,
 		block = take_aligned(size, align);
 	return SF_LIKELY(block != NULL) ?
 		       block :
-		       new_aligned_nothrow_slow(NEW_ARRAY_ALIGNED_NOTHROW, size,
-						align, tag);
+		       new_aligned_nothrow_slow(SF_NEW_ARRAY_ALIGNED_NOTHROW,
+						size, align, tag, CALLER);
 }
 
 SF_EXPORT void _ZdaPv(void *block)
 {
-	FOUND(_ZdlPv)(block);
+	delete_own_array(block, CALLER);
 }
 
 SF_EXPORT void _ZdaPvm(void *block, size_t size)
 {
 	(void)size;
-	FOUND(_ZdaPv)(block);
+	delete_array(block, CALLER);
 }
 
 SF_EXPORT void _ZdaPvRKSt9nothrow_t(void *block, const struct nothrow *tag)
 {
 	(void)tag;
-	FOUND(_ZdaPv)(block);
+	delete_array(block, CALLER);
 }
 
 SF_EXPORT void _ZdaPvSt11align_val_t(void *block, size_t align)
 {
-	FOUND(_ZdlPvSt11align_val_t)(block, align);
+	delete_own_array_aligned(block, align, CALLER);
 }
 
 SF_EXPORT void _ZdaPvmSt11align_val_t(void *block, size_t size, size_t align)
 {
 	(void)size;
-	FOUND(_ZdaPvSt11align_val_t)(block, align);
+	delete_array_aligned(block, align, CALLER);
 }
 
 SF_EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *block, size_t align,
 						   const struct nothrow *tag)
 {
 	(void)tag;
-	FOUND(_ZdaPvSt11align_val_t)(block, align);
+	delete_array_aligned(block, align, CALLER);
 }

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* malloc() and free(), as the module sees them. */
+/* malloc() and free(), or new and delete, as the module sees them. */
 void *module_allocate(size_t len);
 void module_free(void *p);
 
