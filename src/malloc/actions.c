@@ -44,7 +44,7 @@ static int call_libc(int signal_number, const struct sigaction *action,
 	return libc(signal_number, action, old);
 }
 
-static bool is_ours(int signal_number)
+bool sf_actions_is_ours(int signal_number)
 {
 	return is_on && (signal_number == SIGSEGV || signal_number == SIGBUS);
 }
@@ -215,7 +215,7 @@ int sf_actions_set(int signal_number, const struct sigaction *action,
 	struct sigaction set;
 	int result;
 
-	if (!is_ours(signal_number))
+	if (!sf_actions_is_ours(signal_number))
 		return call_libc(signal_number, action, old);
 	if (action != NULL)
 		set = to_kernel(action);
@@ -229,7 +229,7 @@ void sf_actions_adopt(int signal_number)
 {
 	struct sigaction now;
 
-	if (is_ours(signal_number) &&
+	if (sf_actions_is_ours(signal_number) &&
 	    call_libc(signal_number, NULL, &now) == 0 &&
 	    entry_of(now.sa_sigaction) < 0)
 		sf_actions_set(signal_number, &now, NULL);
