@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "malloc/report.h"
+#include "os/sys.h"
 
 /* Of the program's flags, those that differ from the kernel's. */
 #define KEPT ((unsigned)SA_SIGINFO | SA_ONSTACK)
@@ -89,15 +92,37 @@ static void end_by(int signal_number, const siginfo_t *info)
 		raise(signal_number);
 }
 
+/* During a report, whose mask lets it through: have it come afterwards. */
+static void put_off(int signal_number, siginfo_t *info, ucontext_t *context)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, signal_number);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	sigaddset(&context->uc_sigmask, signal_number);
+	/* As it is: to itself a thread may send what others sent. */
+	sf_sys(__NR_rt_tgsigqueueinfo, getpid(),
+	       sf_sys(__NR_gettid, 0, 0, 0, 0, 0, 0), signal_number, (long)info,
+	       0, 0);
+}
+
 /* The program's handler that is to be called now, or NULL. */
 static __attribute__((noinline)) entry_fn *
-arrive(int i, int signal_number, const siginfo_t *info, const void *context)
+arrive(int i, int signal_number, siginfo_t *info, void *context)
 {
 	const struct entry *entry = &entries[i];
 	int saved = errno;
 
 	if ((entry->flags & SA_RESETHAND) != 0)
 		was_reset(entry, signal_number);
+	if (SF_UNLIKELY(sf_report_is_under_way())) {
+		if (info->si_code > 0)
+			sf_report_break();
+		put_off(signal_number, info, context);
+		errno = saved;
+		return NULL;
+	}
 	if (is_fault(info))
 		sf_report_signal(info, context);
 	if (entry->handler == SIG_DFL)
