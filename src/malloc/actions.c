@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "malloc/report.h"
+#include "os/sys.h"
 
 /* Of the program's flags, those that differ from the kernel's. */
 #define KEPT ((unsigned)SA_SIGINFO | SA_ONSTACK)
@@ -44,7 +47,7 @@ static int call_libc(int signal_number, const struct sigaction *action,
 	return libc(signal_number, action, old);
 }
 
-static bool is_ours(int signal_number)
+bool sf_actions_is_ours(int signal_number)
 {
 	return is_on && (signal_number == SIGSEGV || signal_number == SIGBUS);
 }
@@ -89,15 +92,37 @@ static void end_by(int signal_number, const siginfo_t *info)
 		raise(signal_number);
 }
 
+/* During a report, whose mask lets it through: have it come afterwards. */
+static void put_off(int signal_number, siginfo_t *info, ucontext_t *context)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, signal_number);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	sigaddset(&context->uc_sigmask, signal_number);
+	/* As it is: to itself a thread may send what others sent. */
+	sf_sys(__NR_rt_tgsigqueueinfo, getpid(),
+	       sf_sys(__NR_gettid, 0, 0, 0, 0, 0, 0), signal_number, (long)info,
+	       0, 0);
+}
+
 /* The program's handler that is to be called now, or NULL. */
 static __attribute__((noinline)) entry_fn *
-arrive(int i, int signal_number, const siginfo_t *info, const void *context)
+arrive(int i, int signal_number, siginfo_t *info, void *context)
 {
 	const struct entry *entry = &entries[i];
 	int saved = errno;
 
 	if ((entry->flags & SA_RESETHAND) != 0)
 		was_reset(entry, signal_number);
+	if (SF_UNLIKELY(sf_report_is_under_way())) {
+		if (info->si_code > 0)
+			sf_report_break();
+		put_off(signal_number, info, context);
+		errno = saved;
+		return NULL;
+	}
 	if (is_fault(info))
 		sf_report_signal(info, context);
 	if (entry->handler == SIG_DFL)
@@ -215,7 +240,7 @@ int sf_actions_set(int signal_number, const struct sigaction *action,
 	struct sigaction set;
 	int result;
 
-	if (!is_ours(signal_number))
+	if (!sf_actions_is_ours(signal_number))
 		return call_libc(signal_number, action, old);
 	if (action != NULL)
 		set = to_kernel(action);
@@ -229,7 +254,7 @@ void sf_actions_adopt(int signal_number)
 {
 	struct sigaction now;
 
-	if (is_ours(signal_number) &&
+	if (sf_actions_is_ours(signal_number) &&
 	    call_libc(signal_number, NULL, &now) == 0 &&
 	    entry_of(now.sa_sigaction) < 0)
 		sf_actions_set(signal_number, &now, NULL);

@@ -36,6 +36,9 @@ extern _Atomic(sf_sigaction_fn *) sf_actions_libc;
 /* From here on faults are reported. */
 void sf_actions_init(void);
 
+/* Whether what the program does on it is kept here. */
+bool sf_actions_is_ours(int signal_number);
+
 /* As sigaction(). Async-signal-safe. */
 int sf_actions_set(int signal_number, const struct sigaction *action,
 		   struct sigaction *old);

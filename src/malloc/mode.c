@@ -9,6 +9,7 @@
 #include "malloc/heap.h"
 #include "malloc/origin.h"
 #include "malloc/random.h"
+#include "malloc/report.h"
 #include "malloc/stacks.h"
 #include "vm/fork.h"
 
@@ -28,9 +29,15 @@ static void fork_parent(void)
 	sf_mode->unlock();
 }
 
-static void fork_child(void)
+static void fork_child_as_is(void)
 {
 	sf_random_fork_child();
+	sf_report_fork_child();
+}
+
+static void fork_child(void)
+{
+	fork_child_as_is();
 	fork_parent();
 }
 
@@ -38,7 +45,7 @@ static const struct sf_fork_layer fork_layer = {
 	.prepare = prepare_fork,
 	.parent = fork_parent,
 	.child = fork_child,
-	.child_as_is = sf_random_fork_child,
+	.child_as_is = fork_child_as_is,
 };
 
 void sf_mode_init(void)

@@ -14,6 +14,15 @@
 /* Called by a handler: if the mode knows the address, say what it is. */
 void sf_report_signal(const siginfo_t *info, const ucontext_t *context);
 
+/* Whether the calling handler interrupted a report of its thread. */
+bool sf_report_is_under_way(void);
+
+/* Then, of a fault in it: the report ends, and its sf_report_signal() returns. */
+SF_NORETURN void sf_report_break(void);
+
+/* In a forked child: those of its parent's threads do not go on. */
+void sf_report_fork_child(void);
+
 /* A block, as far as a mode knows it. */
 struct sf_report_block {
 	uintptr_t addr;

@@ -226,6 +226,14 @@ void sf_stacks_print(const char *title, uint32_t number)
 		print_return(head[1 + i]);
 }
 
+void sf_stacks_print_pc(const char *title, uintptr_t pc)
+{
+	if (!atomic_load_explicit(&is_ready, memory_order_acquire))
+		return;
+	sf_warn("  %s", title);
+	print_frame(pc, pc);
+}
+
 void sf_stacks_print_from(const char *title, uintptr_t pc)
 {
 	void *frames[OWN_FRAMES + MAX_FRAMES];
@@ -239,11 +247,15 @@ void sf_stacks_print_from(const char *title, uintptr_t pc)
 	is_busy = false;
 	while (first < nr && (uintptr_t)frames[first] != pc)
 		first++;
-	sf_warn("  %s", title);
 	/* Where the stack can't be followed, there is still the instruction. */
-	print_frame(pc, pc);
+	sf_stacks_print_pc(title, pc);
 	for (int i = first + 1; i < nr; i++)
 		print_return((uintptr_t)frames[i]);
+}
+
+void sf_stacks_was_left(void)
+{
+	is_busy = false;
 }
 
 void sf_stacks_lock(void)

@@ -27,6 +27,12 @@ void sf_stacks_print(const char *title, uint32_t number);
 /* The same for the calling thread's stack, from the frame of pc on. */
 void sf_stacks_print_from(const char *title, uintptr_t pc);
 
+/* The same where there is no following it: the instruction alone. */
+void sf_stacks_print_pc(const char *title, uintptr_t pc);
+
+/* After a jump out of any of these. */
+void sf_stacks_was_left(void);
+
 /* Around fork(). */
 void sf_stacks_lock(void);
 void sf_stacks_unlock(void);

@@ -5,9 +5,11 @@
  */
 #include "os/lock.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "os/sys.h"
@@ -102,4 +104,44 @@ void sf_lock_release(struct sf_lock *lock, enum sf_rank rank)
 		sf_sys(__NR_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1, 0,
 		       0, 0);
 	sf_lock_leave();
+}
+
+static bool acquire_until(struct sf_lock *lock, const struct timespec *end)
+{
+	long result = 0;
+
+	/* Acquire: pairs with the release in sf_lock_release(). */
+	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) !=
+	       0) {
+		if (result == -ETIMEDOUT)
+			return false;
+		result = sf_sys(__NR_futex, (long)&lock->word,
+				FUTEX_WAIT_BITSET_PRIVATE, 2, (long)end, 0,
+				(long)FUTEX_BITSET_MATCH_ANY);
+	}
+	return true;
+}
+
+bool sf_lock_acquire_within(struct sf_lock *lock, enum sf_rank rank,
+			    unsigned seconds)
+{
+	struct timespec end;
+
+	if (sf_lock_owns_all())
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += seconds;
+	sf_lock_enter();
+	rank_enter(rank);
+	if (acquire_until(lock, &end))
+		return true;
+	rank_leave(rank);
+	sf_lock_leave();
+	return false;
+}
+
+void sf_lock_reset(struct sf_lock *lock)
+{
+	/* Relaxed: there is one thread. */
+	atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 enum sf_rank {
+	SF_RANK_REPORT,	 /* what modes say of a fault */
 	SF_RANK_THREADS, /* the drop-in's table of threads' stacks */
 	SF_RANK_CONTROL, /* switching the heap profile */
 	SF_RANK_SAMPLES, /* its tables */
@@ -61,6 +62,13 @@ static inline void sf_lock_leave(void)
 
 void sf_lock_acquire(struct sf_lock *lock, enum sf_rank rank);
 void sf_lock_release(struct sf_lock *lock, enum sf_rank rank);
+
+/* The same where its holder may have ended: false if it takes too long. */
+bool sf_lock_acquire_within(struct sf_lock *lock, enum sf_rank rank,
+			    unsigned seconds);
+
+/* Make it free, in a child whose parent's other threads may have held it. */
+void sf_lock_reset(struct sf_lock *lock);
 
 /* Sleep until *word is no longer value; may return early. */
 void sf_lock_wait(_Atomic uint32_t *word, uint32_t value);

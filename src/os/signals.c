@@ -8,9 +8,10 @@
 
 #define BIT(signal) ((uint64_t)1 << ((signal)-1))
 
-#define OWN                                                       \
-	(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | \
-	 BIT(SIGTRAP) | BIT(SIGSYS) | BIT(SIGABRT))
+#define FAULTS (BIT(SIGSEGV) | BIT(SIGBUS))
+#define OWN                                                                \
+	(FAULTS | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGSYS) | \
+	 BIT(SIGABRT))
 
 uint64_t sf_signals_block(void)
 {
@@ -26,4 +27,12 @@ void sf_signals_restore(uint64_t mask)
 {
 	sf_sys(__NR_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask),
 	       0, 0);
+}
+
+void sf_signals_unblock_faults(void)
+{
+	uint64_t faults = FAULTS;
+
+	sf_sys(__NR_rt_sigprocmask, SIG_UNBLOCK, (long)&faults, 0,
+	       sizeof(faults), 0, 0);
 }

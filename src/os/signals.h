@@ -13,4 +13,7 @@
 uint64_t sf_signals_block(void);
 void sf_signals_restore(uint64_t mask);
 
+/* In a handler: have faults call it again, instead of ending the process. */
+void sf_signals_unblock_faults(void);
+
 #endif

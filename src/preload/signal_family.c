@@ -5,9 +5,13 @@
  * which each function is found in when it is called first; sigaction() may be
  * called before that in a handler, so the constructor finds it.
  *
- * siginterrupt() and sigignore() do the right thing as they are.
+ * signal() and sysv_signal() of those signals are sigaction(), so that the
+ * report is there from the start. siginterrupt() and sigignore() do the right
+ * thing as they are, but that signal() knows nothing of an earlier
+ * siginterrupt().
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -61,13 +65,23 @@ __attribute__((constructor)) static void at_load(void)
 	find(&real.sigset, "sigset");
 }
 
-static sf_handler_fn *set(set_fn *function, int signal_number,
-			  sf_handler_fn *handler)
+/* At once, as a fault may happen at any time. */
+static sf_handler_fn *set(int signal_number, sf_handler_fn *handler, int flags)
 {
-	sf_handler_fn *old = function(signal_number, handler);
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+	struct sigaction old;
 
-	sf_actions_adopt(signal_number);
-	return sf_actions_handler(old);
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	find_sigaction();
+	/* The mask is what the C library has there. */
+	if ((flags & SA_NODEFER) == 0)
+		sigaddset(&action.sa_mask, signal_number);
+	if (sf_actions_set(signal_number, &action, &old) != 0)
+		return SIG_ERR;
+	return old.sa_handler;
 }
 
 SF_EXPORT int sigaction(int signal_number, const struct sigaction *action,
@@ -79,7 +93,9 @@ SF_EXPORT int sigaction(int signal_number, const struct sigaction *action,
 
 SF_EXPORT sf_handler_fn *signal(int signal_number, sf_handler_fn *handler)
 {
-	return set(find(&real.signal, "signal"), signal_number, handler);
+	if (sf_actions_is_ours(signal_number))
+		return set(signal_number, handler, SA_RESTART);
+	return find(&real.signal, "signal")(signal_number, handler);
 }
 
 SF_EXPORT sf_handler_fn *bsd_signal(int signal_number, sf_handler_fn *handler)
@@ -94,8 +110,10 @@ SF_EXPORT sf_handler_fn *ssignal(int signal_number, sf_handler_fn *handler)
 
 SF_EXPORT sf_handler_fn *sysv_signal(int signal_number, sf_handler_fn *handler)
 {
-	return set(find(&real.sysv_signal, "sysv_signal"), signal_number,
-		   handler);
+	if (sf_actions_is_ours(signal_number))
+		return set(signal_number, handler,
+			   (int)SA_RESETHAND | SA_NODEFER | SA_INTERRUPT);
+	return find(&real.sysv_signal, "sysv_signal")(signal_number, handler);
 }
 
 SF_EXPORT sf_handler_fn *__sysv_signal(int signal_number,
@@ -106,5 +124,9 @@ SF_EXPORT sf_handler_fn *__sysv_signal(int signal_number,
 
 SF_EXPORT sf_handler_fn *sigset(int signal_number, sf_handler_fn *handler)
 {
-	return set(find(&real.sigset, "sigset"), signal_number, handler);
+	sf_handler_fn *old = find(&real.sigset, "sigset")(signal_number,
+							  handler);
+
+	sf_actions_adopt(signal_number);
+	return sf_actions_handler(old);
 }

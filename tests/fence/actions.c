@@ -5,6 +5,7 @@
  */
 #include "test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -326,6 +327,25 @@ static void compare(void (*handler)(int), int flags)
 	CHECK_EQ(sigismember(&ours.sa_mask, SIGUSR1), 0);
 }
 
+/* So are those that these set. */
+static void compare_calls(void (*(*set)(int, void (*)(int)))(int))
+{
+	struct sigaction ours;
+	struct sigaction other;
+
+	set(SIGSEGV, end_plain);
+	set(SIGUSR1, end_plain);
+	CHECK_OK(sigaction(SIGSEGV, NULL, &ours));
+	CHECK_OK(sigaction(SIGUSR1, NULL, &other));
+	CHECK(ours.sa_handler == end_plain);
+	CHECK_EQ(ours.sa_flags, other.sa_flags);
+	CHECK(ours.sa_restorer == other.sa_restorer);
+	CHECK_EQ(sigismember(&ours.sa_mask, SIGSEGV),
+		 sigismember(&other.sa_mask, SIGUSR1));
+	CHECK(set(SIGSEGV, SIG_ERR) == SIG_ERR && errno == EINVAL);
+	CHECK(set(SIGSEGV, SIG_DFL) == end_plain);
+}
+
 static void ask_for_actions(void)
 {
 	struct sigaction old;
@@ -338,6 +358,9 @@ static void ask_for_actions(void)
 	compare(end_plain, SA_ONSTACK | SA_SIGINFO | (int)SA_RESETHAND);
 	compare(SIG_DFL, SA_RESTART);
 	compare(SIG_IGN, SA_NODEFER);
+	compare_calls(signal);
+	compare_calls(sysv_signal);
+	signal(SIGSEGV, SIG_IGN);
 	siginterrupt(SIGSEGV, 1);
 	CHECK(signal(SIGSEGV, end_plain) == SIG_IGN);
 	CHECK(sigset(SIGSEGV, SIG_HOLD) == end_plain);
