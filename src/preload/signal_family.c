@@ -20,10 +20,8 @@
 
 typedef sf_handler_fn *set_fn(int signal_number, sf_handler_fn *handler);
 
-/* Declared where others are not, or in no header. */
+/* In no header, but for older standards. */
 set_fn bsd_signal;
-set_fn sysv_signal;
-set_fn __sysv_signal;
 
 static struct {
 	_Atomic(set_fn *) signal;
