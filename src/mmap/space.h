@@ -22,7 +22,9 @@
 #include "vm/extent.h"
 
 enum sf_piece_kind {
-	SF_PIECE_KERNEL, /* mapped by the kernel, or by nobody */
+	SF_PIECE_KERNEL, /* mapped by the kernel, or by nobody; also what
+			    surefree has outside of regions, as metadata of
+			    one that was cut */
 	SF_PIECE_OURS,	 /* in the data of a region for maps */
 	SF_PIECE_OTHER,	 /* surefree's: blocks, stacks, metadata */
 	SF_PIECE_GONE,	 /* the kernel's, unmapped as the program sees it */

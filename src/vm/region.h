@@ -7,11 +7,11 @@
  *	| NONE |     read-write       |NONE |    read-write       |     NONE   |
  *	                  metadata frontier          data frontier
  *
- * Five mappings for life. Both frontiers move up by mprotect(), which needs no
- * spare mapping. Data starts on a leaf boundary (2 MiB), so that a leaf is what
- * one page table covers. The reserved pages at both ends and between metadata
- * and data keep strangers from merging with us and their overflows from
- * reaching our metadata.
+ * Five mappings for life, six where it was cut. Both frontiers move up by
+ * mprotect(), which needs no spare mapping. Data starts on a leaf boundary
+ * (2 MiB), so that a leaf is what one page table covers. The reserved pages at
+ * both ends and between metadata and data keep strangers from merging with us
+ * and their overflows from reaching our metadata.
  *
  * Data is committed ahead of need: in a forked child at the limit a frontier
  * over memory that the parent touched can not move.
