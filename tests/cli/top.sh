@@ -20,6 +20,8 @@ environment=
 nr_started=0
 # Another run of this test may hold one at the same time.
 own=sf-$$
+# Or the terminal starts the user's own, and that of nobody is nologin.
+export SHELL=/bin/sh
 
 # One screen, as text and as JSON.
 run env -u COLUMNS -u LINES "$surefree" top --once -d 1
@@ -68,6 +70,7 @@ screen() {
 shows() {
 	deadline=$(($(date +%s) + 30))
 	until screen && grep -Eq -- "$1" "$out"; do
+		$terminal has-session || fail "the terminal has ended"
 		[ "$(date +%s)" -lt $deadline ] || fail "does not show '$1'"
 		sleep 0.05
 	done
@@ -104,7 +107,8 @@ start() {
 	nr_started=$((nr_started + 1))
 	terminal="tmux -f /dev/null -S $scratch/tmux$nr_started"
 	# The held process ends with the last writer to it.
-	$terminal new-session -d -x 80 -y 24 "sh '$scratch/run'" 7>&- 8<&-
+	$terminal new-session -d -x 80 -y 24 "sh '$scratch/run'" 7>&- 8<&- ||
+		fail "no terminal"
 	shows 'q leave  \? help'
 }
 
