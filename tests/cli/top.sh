@@ -90,13 +90,14 @@ wait_file() {
 }
 
 # start ARGS...: top in a terminal of 80x24, when it has shown something. Its
-# status and the terminal's settings after it are in files.
+# number, its status and the terminal's settings after it are in files.
 start() {
 	rm -f "$scratch/status" "$scratch/after"
 	cat >"$scratch/run" <<-END
 		trap : INT
 		stty -g >'$scratch/before'
-		env $environment '$surefree' top $*
+		sh -c 'echo \$\$ >"\$0"; exec env "\$@"' '$scratch/pid' \
+			$environment '$surefree' top $*
 		echo \$? >'$scratch/code'
 		stty -g >'$scratch/after'
 		mv '$scratch/code' '$scratch/status'
@@ -201,9 +202,7 @@ ends 0
 # signalled SIGNAL STATUS
 signalled() {
 	start
-	pid=$(pgrep -P "$($terminal display-message -p '#{pane_pid}')" -x \
-		surefree)
-	kill -s "$1" "$pid"
+	kill -s "$1" "$(cat "$scratch/pid")"
 	ends "$2"
 }
 signalled TERM 143
