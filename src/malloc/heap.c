@@ -372,10 +372,8 @@ void sf_heap_free_remote(struct sf_slab *slab, uintptr_t addr)
 	uint64_t bit;
 	uint64_t bits;
 	uint64_t old;
-	_Atomic uint8_t *mark = sf_slab_find_used(slab, addr);
 
-	if (mark == NULL ||
-	    atomic_exchange(mark, SF_MARK_REMOTE) != SF_MARK_USED)
+	if (!sf_slab_mark_remote(slab, addr))
 		sf_slab_bad_free(slab, addr);
 	spot = sf_slab_spot(slab, addr - slab->addr);
 	bit = (uint64_t)1 << spot.bit;

@@ -54,10 +54,12 @@ struct sf_slab {
 	uint8_t class;
 	uint8_t slot_shift;
 	uint8_t word_shift;
+	uint16_t first_at; /* as in struct sf_class */
+
 	/* Set to sf_slab_epoch by the thread that puts it into the owner's list
 	   of slabs with remote frees, cleared by the owner. */
-	_Atomic uint8_t notified;
-	uint16_t first_at; /* as in struct sf_class */
+	_Atomic uint8_t notified SF_CACHE_ALIGNED;
+	struct sf_slab *remote_next;
 
 	_Atomic uint64_t free[SF_NR_WORDS] SF_CACHE_ALIGNED;
 	_Atomic uint64_t remote[SF_NR_WORDS];
@@ -71,7 +73,6 @@ struct sf_slab {
 	struct sf_slab *next, **link;		/* the bin's list */
 	struct sf_slab *all_next, **all_link;	/* all of a heap */
 	struct sf_slab *idle_next, **idle_link; /* oldest first */
-	struct sf_slab *remote_next;
 
 	/* Not a slab: pages of the large block that starts here. All 0 in a
 	   slab: who saw no owner, and comes late, finds no block. */
@@ -167,6 +168,18 @@ static inline _Atomic uint8_t *sf_slab_find_used(struct sf_slab *slab,
 			!sf_slab_divides(slab, addr)))
 		return NULL;
 	return &slab->marks[slot];
+}
+
+/* Mark the program's block at addr as freed by another thread; false: it has
+ * none there. The mark is not read before: its line would pass twice. */
+static inline bool sf_slab_mark_remote(struct sf_slab *slab, uintptr_t addr)
+{
+	unsigned slot = sf_slot_of(addr, slab->slot_shift);
+	uint8_t used = SF_MARK_USED;
+
+	return slot < SF_NR_SLOTS && sf_slab_divides(slab, addr) &&
+	       atomic_compare_exchange_strong(&slab->marks[slot], &used,
+					      (uint8_t)SF_MARK_REMOTE);
 }
 
 /* A block in a cache, and its mark, which free() had to find anyway. */

@@ -275,7 +275,7 @@ static void set_by_a_call(void)
 }
 
 static const struct test tests[] = {
-	{ "no more than 64 MiB are retained by default", by_default },
+	{ "no more than 128 MiB are retained by default", by_default },
 	{ "retain=0: nothing is retained", nothing },
 	{ "retain=4096: no more than a page is", a_page },
 	{ "retain=1M: no more than that is", a_mebibyte },

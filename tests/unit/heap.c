@@ -11,11 +11,13 @@
 
 #include "malloc/malloc.h"
 #include "malloc/profile.h"
+#include "malloc/stats.h"
 #include "malloc/threads.h"
 #include "test.h"
 
 #define NR_ROUNDS   10000
-#define MAX_BLOCKS  100
+#define MANY_BLOCKS 100
+#define MAX_BLOCKS  1100  /* more than a slab has room for */
 #define BLOCK_LEN   32768 /* a slab has room for two */
 #define MAX_WAITING 200
 
@@ -85,7 +87,7 @@ static void nothing_waits_in_the_heaps_of_threads_that_ended(void)
 	CHECK_OK(sigaction(SIGUSR1, &action, NULL));
 	for (size_t i = 0; i < NR_ROUNDS; i++) {
 		/* One block: what it leaves no later one cleans up. */
-		nr_blocks = i % 2 == 0 ? 1 : MAX_BLOCKS;
+		nr_blocks = i % 2 == 0 ? 1 : MANY_BLOCKS;
 		end_and_free(i % 2 == 0 ? 0 : i % 128 * 100,
 			     i % 2 == 0 ? i % 8192 : 0);
 		nr_left += atomic_load(&sf_heap_common.remote) != NULL;
@@ -93,6 +95,65 @@ static void nothing_waits_in_the_heaps_of_threads_that_ended(void)
 	}
 	CHECK_EQ(nr_left, 0);
 	CHECK_EQ(nr_quotas, 0);
+}
+
+/* How others free the blocks of a thread that goes on. */
+enum { ALL, EVERY_SECOND, EVERY_SECOND_FIRST, NR_HOWS };
+
+static unsigned class_now;
+
+static void *make_and_wait(void *arg)
+{
+	int how = *(const int *)arg;
+
+	for (size_t i = 0; i < nr_blocks; i++)
+		blocks[i] = sf_malloc(sf_classes[class_now].size);
+	if (how == EVERY_SECOND)
+		for (size_t i = 1; i < nr_blocks; i += 2)
+			sf_free(blocks[i]);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	if (how == EVERY_SECOND_FIRST)
+		for (size_t i = 1; i < nr_blocks; i += 2)
+			sf_free(blocks[i]);
+	sf_malloc_trim(0);
+	return NULL;
+}
+
+/* Blocks of a class in use, and slabs, when all was freed and trimmed. */
+static size_t nr_left_of_class(int how)
+{
+	static struct sf_malloc_stats stats;
+	pthread_t thread;
+
+	if (!CHECK_EQ(pthread_create(&thread, NULL, make_and_wait, &how), 0))
+		return 0;
+	pthread_barrier_wait(&barrier);
+	for (size_t i = 0; i < nr_blocks; i += how == ALL ? 1 : 2)
+		sf_free(blocks[i]);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	sf_malloc_stats(&stats);
+	return stats.classes[class_now].nr_used +
+	       stats.classes[class_now].nr_slabs;
+}
+
+static void what_others_free_comes_back_whatever_its_size(void)
+{
+	static struct sf_malloc_stats before;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	sf_malloc_trim(0);
+	sf_malloc_stats(&before);
+	for (class_now = 0; class_now < SF_NR_CLASSES; class_now++) {
+		nr_blocks = sf_classes[class_now].nr_blocks + 2;
+		if (!CHECK_LE(nr_blocks, MAX_BLOCKS))
+			return;
+		for (int how = ALL; how < NR_HOWS; how++)
+			CHECK_EQ(nr_left_of_class(how),
+				 before.classes[class_now].nr_used +
+					 before.classes[class_now].nr_slabs);
+	}
 }
 
 static void what_a_handler_asks_for_outlives_a_stop(void)
@@ -118,6 +179,8 @@ static void what_a_handler_asks_for_outlives_a_stop(void)
 static const struct test tests[] = {
 	{ "nothing waits in the heaps of threads that ended",
 	  nothing_waits_in_the_heaps_of_threads_that_ended },
+	{ "what others free comes back, whatever its size",
+	  what_others_free_comes_back_whatever_its_size },
 	{ "what a handler asks for outlives a stop",
 	  what_a_handler_asks_for_outlives_a_stop },
 };
