@@ -10,6 +10,7 @@
 #include "vm/pin.h"
 #include "vm/release.h"
 #include "vm/retain.h"
+#include "vm/room.h"
 
 /* What is kept however little was reused so far, and how the target falls. */
 #define TARGET_FLOOR_LEN ((size_t)1 << 20)
@@ -142,19 +143,6 @@ static void take_locked(struct sf_pool *pool, size_t first, size_t nr,
 		regret(pool, nr - out->nr_used);
 }
 
-static size_t find_locked(const struct sf_region *region, size_t nr,
-			  size_t align, unsigned flags)
-{
-	size_t start = SF_NONE;
-
-	if ((flags & SF_POOL_ROOM) != 0)
-		start = sf_tree_find(&region->tree, 2 * nr, align, 0);
-	/* The tree may know of more pages than there are. */
-	if (start == SF_NONE || start + 2 * nr > region->nr_pages)
-		start = sf_tree_find(&region->tree, nr, align, 0);
-	return start;
-}
-
 /* 0, -ENOSPC: no room here, or -errno: room, but it can't be committed. */
 static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 		     unsigned flags, struct sf_pages *out)
@@ -168,12 +156,13 @@ static int take_here(struct sf_pool *pool, size_t nr, size_t align,
 		int err = 0;
 
 		sf_region_lock(region);
-		start = find_locked(region, nr, align, flags);
-		end = start + nr;
-		if (start == SF_NONE || end > region->nr_pages) {
+		start = sf_room_find(region, nr, align, 0,
+				     (flags & SF_POOL_ROOM) != 0);
+		if (start == SF_NONE) {
 			sf_region_unlock(region);
 			return -ENOSPC;
 		}
+		end = start + nr;
 		if (end <= region->frontier && end <= sf_headers_end(pool)) {
 			take_locked(pool, start, nr, flags, out);
 			ahead = sf_region_low(region, end);

@@ -9,6 +9,7 @@
 #include "os/probe.h"
 #include "vm/account.h"
 #include "vm/pin.h"
+#include "vm/room.h"
 #include "vm/state.h"
 
 /* Markers in free memory that are closer than this are removed in one call. */
@@ -99,21 +100,6 @@ static void take_locked(struct sf_region *region, size_t first, size_t nr,
 	region->nr_used += nr;
 }
 
-/* The lowest free run; with room to grow behind it where that is wanted. */
-static size_t find_locked(const struct sf_region *region, size_t nr,
-			  size_t align, unsigned flags)
-{
-	size_t lead = lead_of(flags);
-	size_t start = SF_NONE;
-
-	if ((flags & SF_EXTENT_ROOM) != 0)
-		start = sf_tree_find(&region->tree, 2 * nr, align, lead);
-	/* The tree may know of more pages than there are. */
-	if (start == SF_NONE || start + 2 * nr > region->nr_pages)
-		start = sf_tree_find(&region->tree, nr, align, lead);
-	return start;
-}
-
 /* 0, -ENOSPC: no room here, or -errno: room, but it can't be committed. */
 static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 			  unsigned flags, struct sf_extent *out,
@@ -128,8 +114,9 @@ static int take_in_region(struct sf_region *region, size_t nr, size_t align,
 		int err;
 
 		sf_region_lock(region);
-		start = find_locked(region, nr_all, align, flags);
-		if (start == SF_NONE || start + nr_all > region->nr_pages) {
+		start = sf_room_find(region, nr_all, align, lead,
+				     (flags & SF_EXTENT_ROOM) != 0);
+		if (start == SF_NONE) {
 			sf_region_unlock(region);
 			return -ENOSPC;
 		}

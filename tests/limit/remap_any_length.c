@@ -135,6 +135,34 @@ static void a_move_leaves_untouched_pages_untouched(void)
 	}
 }
 
+/* One that moved has room for as much again, which others do not take. */
+static void those_that_grow_in_turn_seldom_move(void)
+{
+	enum { NR = 8 };
+	struct surefree_stats stats = { .size = sizeof(stats) };
+	size_t page = test_page();
+	size_t len = 16 * page;
+	char *maps[NR];
+	uint64_t before;
+
+	CHECK_OK(surefree_stats(&stats));
+	before = stats.nr_moved;
+	for (size_t i = 0; i < NR; i++)
+		maps[i] = surefree_map(len, 0);
+	while (len < 1024 * page) {
+		size_t more = len / 8 / page * page;
+
+		for (size_t i = 0; i < NR; i++)
+			maps[i] = surefree_remap(maps[i], len, len + more, 0);
+		len += more;
+	}
+	CHECK_OK(surefree_stats(&stats));
+	/* The first time, and when the length has doubled, six times. */
+	CHECK_LE(stats.nr_moved - before, NR * (1 + 6));
+	for (size_t i = 0; i < NR; i++)
+		surefree_unmap(maps[i], len);
+}
+
 static const struct test tests[] = {
 	{ "a map can shrink", a_map_can_shrink },
 	{ "a part in the middle can shrink", a_part_in_the_middle_can_shrink },
@@ -142,6 +170,8 @@ static const struct test tests[] = {
 	{ "a map can grow by moving", a_map_can_grow_by_moving },
 	{ "one above the limit a map can shrink",
 	  above_the_limit_a_map_can_shrink },
+	{ "those that grow in turn seldom move",
+	  those_that_grow_in_turn_seldom_move },
 	{ "a move leaves untouched pages untouched",
 	  a_move_leaves_untouched_pages_untouched },
 };

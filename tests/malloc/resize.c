@@ -166,6 +166,33 @@ static void a_grown_calloc_block_keeps_its_zeros(void)
 	}
 }
 
+/*
+ * Each has room for twice its length when it has moved, which nobody else that
+ * grows takes.
+ */
+static void those_that_grow_in_turn_seldom_move(void)
+{
+	enum { NR = 16 };
+	size_t len = 40000;
+	char *blocks[NR] = { NULL };
+	size_t nr_moves = 0;
+
+	for (; len < (size_t)4 << 20; len += len / 8)
+		for (size_t i = 0; i < NR; i++) {
+			char *p = realloc(blocks[i], len);
+
+			if (!CHECK(p != NULL))
+				return;
+			nr_moves += p != calls_hide(blocks[i]);
+			blocks[i] = p;
+		}
+	/* The first time, and when the length has doubled, seven times. */
+	if (calls_surefree())
+		CHECK_LE(nr_moves, NR * (2 + 7));
+	for (size_t i = 0; i < NR; i++)
+		free(blocks[i]);
+}
+
 /* Pages move; contents that were never written need not be read. */
 static void a_very_large_block_grows(void)
 {
@@ -200,6 +227,8 @@ static const struct test tests[] = {
 	{ "no size frees", no_size_frees },
 	{ "a grown calloc block keeps its zeros",
 	  a_grown_calloc_block_keeps_its_zeros },
+	{ "those that grow in turn seldom move",
+	  those_that_grow_in_turn_seldom_move },
 	{ "a very large block grows", a_very_large_block_grows },
 };
 
