@@ -14,7 +14,7 @@
 #define REFILL_MAX ((size_t)16)
 
 /* Bytes that a full cache of larger blocks holds. */
-#define FULL_LEN  ((size_t)128 << 10)
+#define FULL_LEN  ((size_t)32 << 10)
 #define MIN_LIMIT ((size_t)2)
 
 /* The caches of a heap take no more than this part of what may be retained. */

@@ -8,7 +8,7 @@
  *	NONE      it is free, or in a cache (see cache.h)
  *
  * So a second free() is seen at once. Marks are set by the slab's owner alone,
- * with plain stores, but for USED to REMOTE, which is an exchange; where owner
+ * with plain stores, but for USED to REMOTE, an atomic exchange; where owner
  * and another free a block at the same moment, the owner finds it not REMOTE
  * when he takes it over. Bytes, not bits: a change need not wait for the last
  * one of a neighbour.

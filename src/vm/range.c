@@ -254,7 +254,10 @@ static int move(const char *call, const struct sf_extent *extent, size_t nr,
 			       sf_page_size;
 	int err;
 
-	flags |= SF_EXTENT_ROOM | SF_EXTENT_UNPINNED;
+	flags |= SF_EXTENT_UNPINNED;
+	/* It would grow into its guard. */
+	if ((flags & SUREFREE_GUARDED) == 0)
+		flags |= SF_EXTENT_ROOM;
 	err = sf_extent_map(extent->region->kind, nr, align, flags, out);
 	/* No guards to be had here any more: go on without. */
 	if (err == -ENOTSUP)

@@ -238,22 +238,19 @@ static bool is_locked(const struct sf_region *region, size_t frontier)
 			       sf_page_size) == -EINVAL;
 }
 
-static size_t limited_ahead_len(size_t len)
+/* How much to keep committed ahead of need, and whether that is limited. */
+static size_t ahead_pages(bool *is_dear)
 {
-	if (sf_limit_data() != SIZE_MAX || sf_limit_overcommit_strict())
-		len = sf_min(len, STRICT_AHEAD_LEN);
-	return sf_min(len, sf_align_down(sf_limit_address_space() / AHEAD_SHARE,
-					 sf_page_size));
-}
-
-/* How much to keep committed ahead of need: nothing where it is populated. */
-static size_t ahead_pages(const struct sf_region *region, size_t frontier)
-{
+	bool is_charged = sf_limit_data() != SIZE_MAX ||
+			  sf_limit_overcommit_strict();
+	size_t space = sf_limit_address_space();
 	size_t len = sf_option(SF_OPTION_AHEAD);
 
-	if (is_locked(region, frontier))
-		return 0;
-	return limited_ahead_len(len) >> sf_page_shift;
+	*is_dear = is_charged || space != SIZE_MAX;
+	if (is_charged)
+		len = sf_min(len, STRICT_AHEAD_LEN);
+	return sf_min(len, sf_align_down(space / AHEAD_SHARE, sf_page_size)) >>
+	       sf_page_shift;
 }
 
 /* Make the leaves of the first nr_pages accessible. */
@@ -285,13 +282,14 @@ static int grow_to(struct sf_region *region, size_t frontier, size_t nr_pages)
 }
 
 static void set_frontier(struct sf_region *region, size_t nr_pages,
-			 size_t ahead)
+			 size_t ahead, bool is_dear)
 {
 	size_t nr_leaf = (nr_pages + SF_LEAF_PAGES - 1) / SF_LEAF_PAGES;
 
 	sf_region_relock(region);
 	region->frontier = nr_pages;
 	region->ahead = ahead;
+	region->is_dear = is_dear;
 	region->tree.nr_ready = sf_max(region->tree.nr_ready, nr_leaf);
 	sf_region_unlock(region);
 }
@@ -311,6 +309,7 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 	size_t frontier;
 	size_t target;
 	size_t ahead;
+	bool is_dear;
 	int err = 0;
 
 	sf_lock_acquire(&region->grow, SF_RANK_GROW);
@@ -318,7 +317,12 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 	if (nr_pages > region->nr_pages)
 		err = -ENOSPC;
 	if (err == 0 && frontier < nr_pages) {
-		ahead = ahead_pages(region, frontier);
+		ahead = ahead_pages(&is_dear);
+		/* All would be populated. */
+		if (is_locked(region, frontier)) {
+			ahead = 0;
+			is_dear = true;
+		}
 		target = sf_min(nr_pages + ahead, region->nr_pages);
 		err = grow_to(region, frontier, target);
 		if (err != 0 && target > nr_pages) {
@@ -326,7 +330,7 @@ int sf_region_grow(struct sf_region *region, size_t nr_pages)
 			err = grow_to(region, frontier, target);
 		}
 		if (err == 0)
-			set_frontier(region, target, ahead);
+			set_frontier(region, target, ahead, is_dear);
 	}
 	sf_lock_release(&region->grow, SF_RANK_GROW);
 	return err;
@@ -422,11 +426,12 @@ size_t sf_region_shrink(struct sf_region *region)
 
 void sf_region_keep_ahead_less(struct sf_region *region)
 {
-	size_t ahead = limited_ahead_len(sf_option(SF_OPTION_AHEAD)) >>
-		       sf_page_shift;
+	bool is_dear;
+	size_t ahead = ahead_pages(&is_dear);
 
 	sf_region_lock(region);
 	region->ahead = sf_min(region->ahead, ahead);
+	region->is_dear |= is_dear;
 	sf_region_unlock(region);
 }
 

@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "vm/tree_word.h"
 
+/* Of runs that are long enough; one may count once for each node it is in. */
+#define MAX_TRIES ((size_t)256)
+
 /* Free pages at a node's head and tail, and its longest free run. */
 struct runs {
 	size_t head;
@@ -101,10 +104,11 @@ struct search {
 	size_t lead;  /* the page of the run that is to be aligned */
 	size_t start; /* free run that ends where the search stands */
 	size_t len;
+	size_t nr_tries; /* how many may be long enough in vain */
 };
 
 /* Where in the free run of len pages at start the wanted ones fit. */
-static size_t fit(const struct search *search, size_t start, size_t len)
+static size_t fit(struct search *search, size_t start, size_t len)
 {
 	const struct sf_tree *tree = search->tree;
 	uintptr_t addr;
@@ -116,7 +120,11 @@ static size_t fit(const struct search *search, size_t start, size_t len)
 		return start;
 	addr = tree->base + ((start + search->lead) << tree->page_shift);
 	skip = (-addr & (search->align - 1)) >> tree->page_shift;
-	return skip <= len - search->nr ? start + skip : SF_NONE;
+	if (skip <= len - search->nr)
+		return start + skip;
+	if (search->nr_tries > 0)
+		search->nr_tries--;
+	return SF_NONE;
 }
 
 /* Go on with a free run of len pages at start: lengthen the last or begin. */
@@ -171,7 +179,8 @@ static size_t search_nodes(struct search *search, unsigned level, size_t first,
 {
 	size_t span = span_of(level);
 
-	for (size_t node = first; node <= last; node++) {
+	for (size_t node = first; node <= last && search->nr_tries > 0;
+	     node++) {
 		struct runs runs = runs_of(level,
 					   &search->tree->level[level][node]);
 		size_t start = node * span;
@@ -202,18 +211,31 @@ static size_t search_nodes(struct search *search, unsigned level, size_t first,
 	return SF_NONE;
 }
 
-size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
-		    size_t lead)
+static size_t find(const struct sf_tree *tree, size_t nr, size_t align,
+		   size_t lead, size_t nr_tries)
 {
 	struct search search = {
 		.tree = tree,
 		.nr = nr,
 		.align = align,
 		.lead = lead,
+		.nr_tries = nr_tries,
 	};
 
 	return search_nodes(&search, tree->top, 0,
 			    nr_nodes(tree, tree->top) - 1);
+}
+
+size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
+		    size_t lead)
+{
+	return find(tree, nr, align, lead, SIZE_MAX);
+}
+
+size_t sf_tree_find_soon(const struct sf_tree *tree, size_t nr, size_t align,
+			 size_t lead)
+{
+	return find(tree, nr, align, lead, MAX_TRIES);
 }
 
 /*

@@ -125,6 +125,13 @@ size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
 		    size_t lead);
 
 /*
+ * The same, but SF_NONE also when many runs that are long enough have no such
+ * page: the cost stays in proportion to the tree's height.
+ */
+size_t sf_tree_find_soon(const struct sf_tree *tree, size_t nr, size_t align,
+			 size_t lead);
+
+/*
  * Make free pages taken. Their leaves must be ready. Marks stay: they are guard
  * pages then.
  */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,6 +107,23 @@ size_t test_rss_anon(void)
 	if (access("/proc/self/smaps_rollup", R_OK) == 0)
 		return test_rollup("Anonymous");
 	return test_status("RssAnon");
+}
+
+bool test_is_limited(void)
+{
+	int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+	struct rlimit data = { 0 };
+	struct rlimit space = { 0 };
+	char mode = '0';
+
+	if (fd >= 0 && read(fd, &mode, 1) < 0)
+		mode = '0';
+	if (fd >= 0)
+		close(fd);
+	getrlimit(RLIMIT_DATA, &data);
+	getrlimit(RLIMIT_AS, &space);
+	return mode == '2' || data.rlim_cur != RLIM_INFINITY ||
+	       space.rlim_cur != RLIM_INFINITY;
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -141,6 +141,10 @@ size_t test_page(void);
  */
 size_t test_resident(const void *addr, size_t len);
 
+/* Whether address space, data or commit charge is limited here: surefree keeps
+ * less of it accessible then. */
+bool test_is_limited(void);
+
 /* Resident anonymous bytes of this process, exact (from its page tables). */
 size_t test_rss_anon(void);
 

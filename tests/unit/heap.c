@@ -101,6 +101,7 @@ static void nothing_waits_in_the_heaps_of_threads_that_ended(void)
 enum { ALL, EVERY_SECOND, EVERY_SECOND_FIRST, NR_HOWS };
 
 static unsigned class_now;
+static struct sf_malloc_stats stats; /* when all was freed and trimmed */
 
 static void *make_and_wait(void *arg)
 {
@@ -117,13 +118,13 @@ static void *make_and_wait(void *arg)
 		for (size_t i = 1; i < nr_blocks; i += 2)
 			sf_free(blocks[i]);
 	sf_malloc_trim(0);
+	sf_malloc_stats(&stats);
 	return NULL;
 }
 
-/* Blocks of a class in use, and slabs, when all was freed and trimmed. */
+/* Blocks of a class in use, and slabs, before that thread ends. */
 static size_t nr_left_of_class(int how)
 {
-	static struct sf_malloc_stats stats;
 	pthread_t thread;
 
 	if (!CHECK_EQ(pthread_create(&thread, NULL, make_and_wait, &how), 0))
@@ -133,7 +134,6 @@ static size_t nr_left_of_class(int how)
 		sf_free(blocks[i]);
 	pthread_barrier_wait(&barrier);
 	pthread_join(thread, NULL);
-	sf_malloc_stats(&stats);
 	return stats.classes[class_now].nr_used +
 	       stats.classes[class_now].nr_slabs;
 }

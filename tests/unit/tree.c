@@ -285,6 +285,34 @@ static void a_full_tree_has_no_room(void)
 	close_pair(&pair);
 }
 
+/* Of many that are long enough, the only one with an aligned page is last. */
+static void a_search_may_give_up_soon(void)
+{
+	static const size_t nrs[] = { 10, 1000 };
+	struct pair pair;
+
+	if (!open_pair(&pair, 16, 16))
+		return;
+	for (size_t i = 0; i < TEST_COUNT(nrs); i++) {
+		size_t align = (size_t)8 << pair.tree.page_shift;
+		size_t last = nrs[i] * 8 + 5; /* see BASE */
+
+		sf_tree_take(&pair.tree, 0, pair.nr_pages);
+		for (size_t k = 0; k < nrs[i]; k++)
+			sf_tree_give(&pair.tree, 8 * k, 4);
+		sf_tree_give(&pair.tree, last, 4);
+		CHECK_EQ(sf_tree_find(&pair.tree, 4, align, 0), last);
+		CHECK_EQ(sf_tree_find_soon(&pair.tree, 4, align, 0),
+			 nrs[i] < 100 ? last : SF_NONE);
+		CHECK_EQ(sf_tree_find_soon(&pair.tree, 4, 1, 0), 0);
+		for (size_t k = 0; k < nrs[i]; k++)
+			sf_tree_take(&pair.tree, 8 * k, 4);
+		sf_tree_take(&pair.tree, last, 4);
+		sf_tree_give(&pair.tree, 0, pair.nr_pages);
+	}
+	close_pair(&pair);
+}
+
 static void runs_across_leaves_are_found(void)
 {
 	struct pair pair;
@@ -377,6 +405,7 @@ static const struct test tests[] = {
 	{ "five levels are like an array", five_levels_are_like_an_array },
 	{ "leaves not ready are free", leaves_not_ready_are_free },
 	{ "a full tree has no room", a_full_tree_has_no_room },
+	{ "a search may give up soon", a_search_may_give_up_soon },
 	{ "runs across leaves are found", runs_across_leaves_are_found },
 	{ "runs across the highest nodes are found",
 	  runs_across_the_highest_nodes_are_found },
