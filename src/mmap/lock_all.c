@@ -192,6 +192,8 @@ static int lock_all(int flags)
 		return err;
 	/* Together they lock all that is reserved, too. */
 	follow((flags & MCL_CURRENT) != 0 ? 0 : flags);
+	if ((flags & MCL_CURRENT) != 0)
+		sf_pin_by_kernel();
 	return 0;
 }
 

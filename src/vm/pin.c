@@ -294,6 +294,20 @@ void sf_pin_future(unsigned flags)
 			start(region_at(i));
 }
 
+void sf_pin_by_kernel(void)
+{
+	size_t nr = sf_state_nr_regions();
+
+	for (size_t i = 0; i < nr; i++) {
+		struct sf_region *region = sf_state_region(i);
+		uint64_t signals = begin(region);
+
+		region->ahead = 0;
+		region->is_dear = true;
+		finish(region, signals);
+	}
+}
+
 void sf_pin_end(void)
 {
 	size_t nr = sf_state_nr_regions();

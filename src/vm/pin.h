@@ -34,6 +34,9 @@ void sf_pin_current(unsigned flags);
 /* Have the lock follow from here on. */
 void sf_pin_future(unsigned flags);
 
+/* The kernel locks all, and reads in what becomes accessible from now on. */
+void sf_pin_by_kernel(void);
+
 /* No longer; it takes no lock off. */
 void sf_pin_end(void);
 

@@ -67,7 +67,7 @@ struct sf_region {
 	struct sf_tree tree;
 	size_t frontier; /* pages committed, from page 0 on */
 	size_t ahead;	 /* pages to keep committed beyond those in use */
-	bool is_dear;	 /* commit charge or address space is limited */
+	bool is_dear;	 /* what is accessible is charged, or all resident */
 	size_t refused;	 /* the frontier that could not be moved ahead */
 	size_t nr_used;	 /* live pages */
 	uint64_t nr_maps;

@@ -467,6 +467,39 @@ static void what_is_moved_away_is_not_locked(void)
 		CHECK_EQ(test_in_child(move_and_unmap, NULL), 0);
 }
 
+/* Three blocks grow in turn to BLOCK_LEN; what lies between is not locked. */
+static int grow_in_turn(void *as_root)
+{
+	char *blocks[3] = { NULL };
+	size_t len = BLOCK_LEN / 16;
+	size_t before;
+
+	if ((as_root == NULL && !be_ordinary()) ||
+	    !CHECK_OK(mlockall(MCL_CURRENT | MCL_FUTURE)))
+		return 0;
+	before = test_status("VmLck");
+	for (; len < BLOCK_LEN; len += len / 8)
+		for (size_t i = 0; i < TEST_COUNT(blocks); i++) {
+			blocks[i] = realloc(blocks[i], len);
+			if (!CHECK(blocks[i] != NULL))
+				return 0;
+		}
+	for (size_t i = 0; i < TEST_COUNT(blocks); i++) {
+		CHECK(is_resident(blocks[i], len / 9 * 8));
+		free(blocks[i]);
+	}
+	CHECK_LE(test_status("VmLck"), before + 7 * BLOCK_LEN / 2);
+	return 0;
+}
+
+static void what_grows_is_locked_and_no_more(void)
+{
+	if (geteuid() == 0)
+		CHECK_EQ(test_in_child(grow_in_turn, &(int){ 1 }), 0);
+	if (limit_locked(LIMIT_LEN))
+		CHECK_EQ(test_in_child(grow_in_turn, NULL), 0);
+}
+
 static const struct test tests[] = {
 	{ "what is there is locked", what_is_there_is_locked },
 	{ "what comes is locked", what_comes_is_locked },
@@ -486,6 +519,8 @@ static const struct test tests[] = {
 	{ "at the limit of mappings, too", at_the_limit_of_mappings_too },
 	{ "what is moved away is not locked",
 	  what_is_moved_away_is_not_locked },
+	{ "what grows is locked, and no more",
+	  what_grows_is_locked_and_no_more },
 };
 
 int main(int argc, char **argv)
