@@ -125,8 +125,8 @@ size_t sf_tree_find(const struct sf_tree *tree, size_t nr, size_t align,
 		    size_t lead);
 
 /*
- * The same, but SF_NONE also when many runs that are long enough have no such
- * page: the cost stays in proportion to the tree's height.
+ * The same, but SF_NONE also when 256 runs that are long enough have no such
+ * page: what it costs has a bound then.
  */
 size_t sf_tree_find_soon(const struct sf_tree *tree, size_t nr, size_t align,
 			 size_t lead);

@@ -17,6 +17,17 @@ void *calls_find(const char *name)
 	return dlsym(RTLD_DEFAULT, name);
 }
 
+void *calls_find_in(void *handle, const char *name)
+{
+	void *found = dlsym(handle, name);
+
+	if (found == NULL) {
+		FAIL("%s", dlerror());
+		_Exit(1);
+	}
+	return found;
+}
+
 bool calls_sanitized(void)
 {
 	return calls_find("__asan_init") != NULL ||

@@ -59,6 +59,9 @@ void calls_free_aligned_sized(void *p, size_t align, size_t len);
 /* The function of that name, NULL when there is none. */
 void *calls_find(const char *name);
 
+/* The one in what dlopen() opened; where there is none the program ends. */
+void *calls_find_in(void *handle, const char *name);
+
 /* The same pointer or number, of which the compiler knows nothing any more. */
 static inline void *calls_hide(const void *p)
 {

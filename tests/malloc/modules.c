@@ -28,18 +28,6 @@ struct module {
 	int (*touch)(int value);
 };
 
-/* The function of that name in a module. */
-static void *find(void *handle, const char *name)
-{
-	void *found = dlsym(handle, name);
-
-	if (found == NULL) {
-		FAIL("%s", dlerror());
-		_Exit(1);
-	}
-	return found;
-}
-
 static void *load_file(const char *variable, int flags)
 {
 	const char *path = getenv(variable);
@@ -60,9 +48,11 @@ static struct module load(void)
 
 	return (struct module){
 		.handle = handle,
-		.allocate = (void *(*)(size_t))find(handle, "module_allocate"),
-		.release = (void (*)(void *))find(handle, "module_free"),
-		.touch = (int (*)(int))find(handle, "module_touch"),
+		.allocate = (void *(*)(size_t))calls_find_in(handle,
+							     "module_allocate"),
+		.release = (void (*)(void *))calls_find_in(handle,
+							   "module_free"),
+		.touch = (int (*)(int))calls_find_in(handle, "module_touch"),
 	};
 }
 
@@ -172,8 +162,8 @@ static void a_namespace_of_its_own_works(void)
 
 	if (handle == NULL)
 		SKIP("dlmopen: %s", dlerror());
-	allocate = (void *(*)(size_t))find(handle, "module_allocate");
-	release = (void (*)(void *))find(handle, "module_free");
+	allocate = (void *(*)(size_t))calls_find_in(handle, "module_allocate");
+	release = (void (*)(void *))calls_find_in(handle, "module_free");
 	for (size_t len = 1; len < 1000000; len = len * 2 + 1) {
 		struct block block = block_fill(allocate(len), len,
 						CALLS_ALIGN);
@@ -192,9 +182,11 @@ static void a_namespace_of_its_own_works(void)
 static void a_module_that_binds_to_its_own_shares_blocks(void)
 {
 	void *handle = load_file("TEST_MODULE", RTLD_LOCAL | RTLD_DEEPBIND);
-	void *(*allocate)(size_t) = (void *(*)(size_t))find(handle,
-							    "module_allocate");
-	void (*release)(void *) = (void (*)(void *))find(handle, "module_free");
+	void *(*allocate)(
+		size_t) = (void *(*)(size_t))calls_find_in(handle,
+							   "module_allocate");
+	void (*release)(void *) = (void (*)(
+		void *))calls_find_in(handle, "module_free");
 
 	for (size_t len = 1; len < 1 << 20; len *= 3) {
 		release(malloc(len));
@@ -207,9 +199,8 @@ static void a_module_that_binds_to_its_own_shares_blocks(void)
 static void a_module_finds_libraries_by_its_own_paths(void)
 {
 	struct module module = load();
-	void *(*load_by_module)(
-		const char *) = (void *(*)(const char *))find(module.handle,
-							      "module_load");
+	void *(*load_by_module)(const char *) = (void *(*)(const char *))
+		calls_find_in(module.handle, "module_load");
 	void *found = load_by_module("libmalloc-module-beside.so");
 
 	if (CHECK(found != NULL))
@@ -226,7 +217,7 @@ static void a_module_in_cxx_can_catch_bad_alloc(void)
 	if (getenv("TEST_MODULE_CXX") == NULL)
 		SKIP("no C++ compiler");
 	handle = load_file("TEST_MODULE_CXX", RTLD_LOCAL);
-	throws = (int (*)(void))find(handle, "module_throws");
+	throws = (int (*)(void))calls_find_in(handle, "module_throws");
 	CHECK_EQ(throws(), 1);
 	CHECK_EQ(dlclose(handle), 0);
 }
@@ -235,7 +226,8 @@ static void *load_cxx(void *arg)
 {
 	for (int i = 0; i < NR_LOADS / 4; i++) {
 		void *handle = load_file("TEST_MODULE_CXX", RTLD_LOCAL);
-		int (*works)(int) = (int (*)(int))find(handle, "module_works");
+		int (*works)(int) = (int (*)(int))calls_find_in(handle,
+								"module_works");
 
 		CHECK_EQ(works((int)(uintptr_t)arg * i), 1);
 		CHECK_EQ(dlclose(handle), 0);
@@ -280,10 +272,12 @@ static void *load_late(void *arg)
 {
 	void *handle = load_file("TEST_LIBRARY", RTLD_LOCAL);
 
-	late_malloc = (void *(*)(size_t))find(handle, "surefree_malloc");
-	late_realloc = (void *(*)(void *, size_t))find(handle,
-						       "surefree_realloc");
-	late_free = (void (*)(void *))find(handle, "surefree_free");
+	late_malloc = (void *(*)(size_t))calls_find_in(handle,
+						       "surefree_malloc");
+	late_realloc = (void *(*)(void *,
+				  size_t))calls_find_in(handle,
+							"surefree_realloc");
+	late_free = (void (*)(void *))calls_find_in(handle, "surefree_free");
 	/* It stays loaded all the same. */
 	CHECK_EQ(dlclose(handle), 0);
 	return use_late(arg);

@@ -18,18 +18,6 @@
 typedef int throws_fn(void);
 typedef int works_fn(int number);
 
-/* The function of that name in a module. */
-static void *find(void *handle, const char *name)
-{
-	void *found = dlsym(handle, name);
-
-	if (found == NULL) {
-		FAIL("%s", dlerror());
-		_Exit(1);
-	}
-	return found;
-}
-
 static void *load(const char *file)
 {
 	void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -50,8 +38,11 @@ static void a_library_linked_in_throws(void)
 		SKIP("no static C++ library");
 	for (int i = 0; i < 3; i++) {
 		handle = load(file);
-		CHECK_EQ(((throws_fn *)find(handle, "module_throws"))(), 1);
-		CHECK_EQ(((works_fn *)find(handle, "module_works"))(i), 1);
+		CHECK_EQ(((throws_fn *)calls_find_in(handle,
+						     "module_throws"))(),
+			 1);
+		CHECK_EQ(((works_fn *)calls_find_in(handle, "module_works"))(i),
+			 1);
 		CHECK_EQ(dlclose(handle), 0);
 	}
 }
@@ -70,7 +61,8 @@ static void each_has_its_library(void)
 	for (int i = 0; i < 2; i++)
 		handles[i] = load(files[i]);
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(((throws_fn *)find(handles[i % 2], "module_throws"))(),
+		CHECK_EQ(((throws_fn *)calls_find_in(handles[i % 2],
+						     "module_throws"))(),
 			 1);
 }
 
@@ -81,7 +73,7 @@ static void operators_of_its_own_work(void)
 
 	if (file == NULL)
 		SKIP("no C++ compiler, or no -Bsymbolic-functions");
-	works = (works_fn *)find(load(file), "module_works");
+	works = (works_fn *)calls_find_in(load(file), "module_works");
 	for (int i = 0; i < 100; i++)
 		CHECK_EQ(works(i), 1);
 }
@@ -96,11 +88,11 @@ static void operators_of_its_own_work_by_a_jump(void)
 	if (file == NULL)
 		SKIP("no C++ compiler, or no -Bsymbolic-functions");
 	handle = load(file);
-	allocate = (void *(*)(size_t))find(handle, "module_allocate");
-	release = (void (*)(void *))find(handle, "module_free");
+	allocate = (void *(*)(size_t))calls_find_in(handle, "module_allocate");
+	release = (void (*)(void *))calls_find_in(handle, "module_free");
 	for (size_t len = 1; len < 1000; len *= 2)
 		release(allocate(len));
-	CHECK_EQ(((works_fn *)find(handle, "module_works"))(1), 1);
+	CHECK_EQ(((works_fn *)calls_find_in(handle, "module_works"))(1), 1);
 }
 
 static const struct test tests[] = {
